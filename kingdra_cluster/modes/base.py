@@ -1,0 +1,137 @@
+"""What every clustering mode shares; a new mode is one file with a subclass that fills four hooks."""
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from kingdra_cluster.batches import RowBatches, chunks, dense_rows, root_mean_square
+from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows
+
+PREDICT_ROWS = 256
+LARGEST_SEED = np.iinfo(np.int32).max
+
+
+def learn_scale(X, scale):
+    """Return the constant that divides X: its root mean square for ``"rms"``, 1.0 for ``None``."""
+    if scale is None:
+        return 1.0
+    return root_mean_square(X)
+
+
+def predict_rows(classifier, X):
+    """Return the class probabilities of every row; a row's answer never depends on its company.
+
+    Parameters
+    ----------
+    classifier : keras.Model
+        Maps (rows, n_features) to (rows, n_clusters).
+    X : array or CSR matrix of shape (n, n_features)
+
+    Returns
+    -------
+    float32 array of shape (n, n_clusters)
+    """
+    outputs = []
+    for rows in chunks(X.shape[0], PREDICT_ROWS):
+        block = dense_rows(X, rows)
+        missing = PREDICT_ROWS - len(block)  # one shape for all blocks: one rounding for all rows
+        padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
+        outputs.append(keras.ops.convert_to_numpy(classifier(padded, training=False))[: len(block)])
+    return np.concatenate(outputs)
+
+
+class ClusteringMode(ClusterMixin, BaseEstimator):
+    """Base class of the modes: an estimator by itself and the members' training inside `KingdraCluster`.
+
+    A subclass stores its hyper-parameters, among them ``n_clusters``, ``n_epochs``, ``batch_size``, ``scale``,
+    ``random_state`` and ``verbose``, and defines `check_parameters`, `make_network`, `make_classifier` and `freeze`.
+    """
+
+    def check_parameters(self):
+        """Raise on the first hyper-parameter that is out of range."""
+        check_number("n_clusters", self.n_clusters, Integral, 1)
+        check_number("n_epochs", self.n_epochs, Integral, 1)
+        check_number("batch_size", self.batch_size, Integral, 2)
+        check_number("verbose", self.verbose, Integral, 0)
+        if self.scale is not None:
+            check_choice("scale", self.scale, ["rms"])
+
+    def make_network(self, input_shape, seed):
+        """Return the compiled network that ``fit`` trains, its optimizer built."""
+        raise NotImplementedError
+
+    def make_classifier(self, input_shape, scale):
+        """Return the plain classifier, made of Keras' own layers: raw rows in, probabilities out."""
+        raise NotImplementedError
+
+    def freeze(self, network, X, scale):
+        """Return the weights of the plain classifier (list of arrays) that a trained network amounts to."""
+        raise NotImplementedError
+
+    def make_batches(self, X, *, seed, scale, labelled=None):
+        """Return the batches of one training: see `RowBatches`."""
+        return RowBatches(X, batch_size=self.batch_size, seed=seed, scale=scale, labelled=labelled)
+
+    def fit(self, X, y=None):
+        """Learn clusters from rows alone.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self.check_parameters()
+        X = check_rows(self, X, reset=True)
+        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        self.scale_ = learn_scale(X, self.scale)
+        network = self.make_network(X.shape[1:], seed)
+        batches = self.make_batches(X, seed=(seed, 0), scale=self.scale_)
+        history = network.fit(batches, epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose))
+        self.history_ = [dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)]
+        self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
+        self.classifier_.set_weights(self.freeze(network, X, self.scale_))
+        self.probabilities_ = predict_rows(self.classifier_, X)
+        self.labels_ = self.probabilities_.argmax(axis=1)
+        return self
+
+    def predict_proba(self, X):
+        """Return the probability of every cluster for every row, shape (n, n_clusters)."""
+        check_is_fitted(self)
+        return predict_rows(self.classifier_, check_rows(self, X, reset=False))
+
+    def predict(self, X):
+        """Return the most probable cluster of every row, shape (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def save(self, folder):
+        """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all."""
+        check_is_fitted(self)
+        description = {
+            "class": type(self).__name__,
+            "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
+            "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
+        }
+        arrays = {"labels_": self.labels_, "probabilities_": self.probabilities_}
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
+        save_folder(folder, description, arrays, {"classifier": self.classifier_})
+
+    @classmethod
+    def load(cls, folder):
+        """Load what `save` wrote; nothing is unpickled and no code of the folder is run."""
+        description, arrays, models = load_folder(folder, cls.__name__)
+        loaded = cls(**description["parameters"])
+        vars(loaded).update(description["fitted"], **arrays, classifier_=models["classifier"])
+        return loaded
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,109 @@
+"""Files that are whole or absent: arrays and JSON written atomically, read without unpickling; run manifest."""
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+HASH_ROWS = 65536
+
+
+@contextmanager
+def replacing(path):
+    """Yield a temporary path beside ``path``; move it there only if the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path, value):
+    """Write ``value`` as indented JSON, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a JSON file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged; the message names it.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged: expected a JSON file ({error})") from error
+
+
+def write_arrays(path, **arrays):
+    """Write named arrays to one ``.npz`` file, atomically."""
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def read_arrays(path):
+    """Read all arrays of a ``.npz`` file into a dict, never unpickling.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, damaged or holds Python objects; the message names it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(f"{path} is damaged or not a file of plain arrays: {error}") from error
+
+
+def data_hash(X):
+    """Return the SHA-256 of X's type, shape and entries, as hexadecimal; memory-mapped rows are read in blocks."""
+    digest = hashlib.sha256(f"{X.dtype} {X.shape} {sparse.issparse(X)}".encode())
+    parts = (X.data, X.indices, X.indptr) if sparse.issparse(X) else (X,)
+    for part in parts:
+        for start in range(0, len(part), HASH_ROWS):
+            digest.update(np.ascontiguousarray(part[start : start + HASH_ROWS]))
+    return digest.hexdigest()
+
+
+def manifest(**extra):
+    """Return what the bits of a result depend on: versions, processor, flags, and whatever is given by name."""
+    from kingdra_cluster import __version__
+
+    packages = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "networkx", "joblib")
+    flags = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS", "KERAS_BACKEND")
+    return {
+        "kingdra_cluster": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": {package: version(package) for package in packages},
+        "flags": {flag: os.environ[flag] for flag in flags if flag in os.environ},
+        **extra,
+    }

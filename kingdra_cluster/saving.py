@@ -1,0 +1,85 @@
+"""Saved estimators: a folder of JSON, plain arrays and ``.keras`` models, replaced whole; loading runs no code."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+
+from kingdra_cluster.persistence import read_arrays, read_json, write_arrays, write_json
+
+FORMAT = 1
+DESCRIPTION = "estimator.json"
+
+
+def jsonable(value):
+    """Return an argument as JSON can hold it; what drives no prediction (a generator, callbacks) becomes null."""
+    if isinstance(value, (tuple, list)) and all(isinstance(item, (int, float, str)) for item in value):
+        return list(value)
+    if hasattr(value, "item"):
+        return value.item()
+    return value if isinstance(value, (int, float, str, bool, type(None))) else None
+
+
+def save_folder(folder, description, arrays, models):
+    """Write an estimator's folder beside ``folder`` and move it there when it is whole.
+
+    Parameters
+    ----------
+    folder : path
+        Created, or replaced if it already holds a saved estimator.
+    description : dict
+        JSON-able; gets the format number.
+    arrays : dict of arrays
+    models : dict of keras.Model
+        Saved as ``<name>.keras``.
+
+    Raises
+    ------
+    FileExistsError
+        If ``folder`` exists and holds something else.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"folder must be new, empty or a saved estimator; received {str(folder)!r}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        for name, model in models.items():
+            model.save(new / f"{name}.keras")
+        write_arrays(new / "arrays.npz", **arrays)
+        write_json(new / DESCRIPTION, {"format": FORMAT, **description})
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+
+
+def load_folder(folder, expected_class):
+    """Read what `save_folder` wrote.
+
+    Returns
+    -------
+    description : dict
+    arrays : dict of arrays
+    models : dict of keras.Model
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the folder holds no estimator, one of another class or format, or a damaged file.
+    """
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise FileNotFoundError(f"folder must hold a saved estimator ({DESCRIPTION}); received {str(folder)!r}")
+    description = read_json(folder / DESCRIPTION)
+    found = (description.get("class"), description.get("format"))
+    if found != (expected_class, FORMAT):
+        raise ValueError(f"{folder} must hold a {expected_class} of format {FORMAT}; it holds {found[0]} of {found[1]}")
+    models = {}
+    for path in sorted(folder.glob("*.keras")):
+        try:
+            models[path.stem] = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:
+            raise ValueError(f"{path} is damaged or not a plain Keras model: {error}") from error
+    return description, read_arrays(folder / "arrays.npz"), models
