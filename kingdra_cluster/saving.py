@@ -1,6 +1,5 @@
 """Saved estimators: a folder of JSON, plain arrays and ``.keras`` models, replaced whole; loading runs no code."""
 
-import shutil
 import tempfile
 from pathlib import Path
 

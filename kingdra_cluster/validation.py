@@ -26,7 +26,11 @@ def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
     noun = "an integer" if kind is Integral else "a finite number"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
         raise TypeError(f"{name} must be {noun}; received {name}={value!r} of type {type(value).__name__}")
-    bounds = [(minimum, np.greater_equal, "at least"), (above, np.greater, "above"), (maximum, np.less_equal, "at most")]
+    bounds = [
+        (minimum, np.greater_equal, "at least"),
+        (above, np.greater, "above"),
+        (maximum, np.less_equal, "at most"),
+    ]
     for bound, holds, words in bounds:
         if not np.isfinite(value) or (bound is not None and not holds(value, bound)):
             limit = f" {words} {bound}" if bound is not None else ""

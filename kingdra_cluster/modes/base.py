@@ -94,7 +94,9 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         network = self.make_network(X.shape[1:], seed)
         batches = self.make_batches(X, seed=(seed, 0), scale=self.scale_)
         history = network.fit(batches, epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose))
-        self.history_ = [dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)]
+        self.history_ = [
+            dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)
+        ]
         self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
         self.classifier_.set_weights(self.freeze(network, X, self.scale_))
         self.probabilities_ = predict_rows(self.classifier_, X)

@@ -109,7 +109,7 @@ class LadderIM(ClusteringMode):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
         weights = ("noise_std", "ladder_weight", "mi_weight", "kl_weight", "marginal_weight", "supervised_weight")
-        check_numbers(self, {name: (Real, 0) for name in weights})
+        check_numbers(self, dict.fromkeys(weights, (Real, 0)))
         check_number("learning_rate", self.learning_rate, Real, above=0)
         for name, kind, minimum in (("hidden_units", Integral, 1), ("denoising_cost", Real, 0)):
             values = getattr(self, name)

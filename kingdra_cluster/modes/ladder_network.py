@@ -10,8 +10,6 @@ from kingdra_cluster.losses import ladder_cost, mutual_information, noise_consis
 TERMS = ("ladder_cost", "mi_clean", "mi_corrupted", "noise_kl", "supervised")
 
 
-
-
 class LadderNetwork(keras.Model):
     """Ladder network with mutual information as its unsupervised objective.
 

@@ -1,0 +1,310 @@
+"""Kingdra: an ensemble of clustering networks, pseudo-labels where they agree, and so round after round."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from kingdra_cluster.checkpoints import Checkpoints
+from kingdra_cluster.exceptions import CollapseWarning
+from kingdra_cluster.members import member_classifier
+from kingdra_cluster.modes import MODES
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, learn_scale, predict_rows
+from kingdra_cluster.parallel import member_workers
+from kingdra_cluster.persistence import data_hash, manifest
+from kingdra_cluster.progress import report, round_line
+from kingdra_cluster.pseudo_labels import LABELLERS, aligned_average
+from kingdra_cluster.rounds import similarity_graph, train_rounds
+from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.validation import Integral, Real, check_choice, check_number, check_numbers, check_rows
+
+
+class KingdraCluster(ClusterMixin, BaseEstimator):
+    """Clustering by ensemble pseudo-labelling.
+
+    Several networks cluster the rows without supervision.  The rows on which they agree become
+    pseudo-labels, with which the networks train on, semi-supervised; then the round repeats.
+
+    Parameters
+    ----------
+    n_clusters : int, default=10
+    mode : str or ClusteringMode, default="ladder"
+        What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
+        hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
+    n_members : int, default=10
+    n_rounds : int, default=40
+        Trainings in all, the first unsupervised one included.
+    epochs_first_round : int, default=5
+        Epochs of every unsupervised round.  Small data wants more: 5 epochs of 2,000 rows are 155 steps.
+    epochs_per_round : int, default=5
+        Epochs of every round with pseudo-labels.
+    low_agreement : int, default=1
+        Two rows are far apart if at most this many members put them together.
+    high_agreement : int or None, default=None
+        Two rows are surely together if more than this many members say so; None is ``n_members - 1``: all.
+    confidence_threshold : float, default=0.9
+        A row takes part in the graph only if every member's largest probability is above this.
+    labeller : str, default="published"
+        Rule that turns the graph into buckets of sure rows: a name in `pseudo_labels.LABELLERS`.
+    shared_mapping : bool, default=True
+        Name the buckets for all members as the last member does, or for each as it does itself.
+    mi_weight_later : float or None, default=None
+        The mode's ``mi_weight`` from the first supervised round on; None keeps it.
+    scale : {"rms", None}, default="rms"
+        Divide X by its root mean square over all entries, or leave it alone.
+    tol : float or None, default=1e-3
+        Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
+    n_jobs : int or None, default=None
+        Worker processes for the members, as in scikit-learn.
+    threads_per_member : int, default=1
+        TensorFlow's threads for each member, wherever it is trained.
+    checkpoint_dir : path or None, default=None
+        Folder for the state after every member and round.  If it holds the state of a fit of the same
+        data and settings, ``fit`` goes on from there.
+    callbacks : sequence of callables or None, default=None
+        Each is called as ``callback(estimator, record)`` after every round; ``record`` is the last entry of
+        ``history_``, and the other attributes hold the state after that round.  A resumed fit first calls them
+        with the round that it found.
+    random_state : int, RandomState or None, default=None
+        Drives weights, order and noise.  The same integer gives the same bits, whatever ``n_jobs``.
+    verbose : int, default=0
+        1 prints a line a round.
+
+    Attributes
+    ----------
+    labels_ : (n,) int
+        Cluster of every training row.
+    probabilities_ : (n, n_clusters) float
+        Mean probabilities of the aligned members.
+    pseudo_labels_ : (n,) int
+        Cluster of the sure rows by the graph, in the names of ``labels_``; -1 where unsure.
+    similarity_graph_ : SimilarityGraph
+        Of the last round.
+    history_ : list of dict
+        An entry a round.
+    members_ : list of keras.Model
+        The members' plain classifiers, in their own names.
+    mappings_ : (n_members, n_clusters) int
+        Common name of every member's clusters.
+    scale_ : float
+        Divides X.
+    n_features_in_ : int
+
+    Notes
+    -----
+    With one job the members are trained in this process, whose TensorFlow is then given
+    ``threads_per_member`` threads if it has not run yet.
+
+    References
+    ----------
+    Gupta, Ramjee, Kwatra, Sivathanu, "Unsupervised clustering using pseudo-semi-supervised learning", ICLR 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from kingdra_cluster import KingdraCluster, LadderIM
+    >>> X, _ = make_blobs(n_samples=300, centers=3, random_state=0)
+    >>> mode = LadderIM(hidden_units=(32,))
+    >>> model = KingdraCluster(3, mode=mode, n_members=3, n_rounds=2, epochs_first_round=20, random_state=0).fit(X)
+    >>> model.labels_.shape
+    (300,)
+    """
+
+    def __init__(
+        self,
+        n_clusters=10,
+        *,
+        mode="ladder",
+        n_members=10,
+        n_rounds=40,
+        epochs_first_round=5,
+        epochs_per_round=5,
+        low_agreement=1,
+        high_agreement=None,
+        confidence_threshold=0.9,
+        labeller="published",
+        shared_mapping=True,
+        mi_weight_later=None,
+        scale="rms",
+        tol=1e-3,
+        n_jobs=None,
+        threads_per_member=1,
+        checkpoint_dir=None,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.mode = mode
+        self.n_members = n_members
+        self.n_rounds = n_rounds
+        self.epochs_first_round = epochs_first_round
+        self.epochs_per_round = epochs_per_round
+        self.low_agreement = low_agreement
+        self.high_agreement = high_agreement
+        self.confidence_threshold = confidence_threshold
+        self.labeller = labeller
+        self.shared_mapping = shared_mapping
+        self.mi_weight_later = mi_weight_later
+        self.scale = scale
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.threads_per_member = threads_per_member
+        self.checkpoint_dir = checkpoint_dir
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Cluster the rows of X.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or memory-mapped array of shape (n, n_features)
+            Any numeric type.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before any long work, if an argument, X or the folder of checkpoints is not as expected.
+        """
+        self._check_parameters()
+        X = check_rows(self, X, reset=True)
+        mode = self._member_mode()
+        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        self.scale_ = learn_scale(X, self.scale)
+        workers = member_workers(self.n_jobs, self.threads_per_member)
+        checkpoints = Checkpoints(self.checkpoint_dir, self._identity(X, mode, seed))
+        try:
+            with workers:
+                options = {"seed": seed, "scale": self.scale_, "workers": workers, "checkpoints": checkpoints}
+                for state in train_rounds(self, mode, X, **options):
+                    self._take(state)
+            paths = [checkpoints.member_path(len(self.history_) - 1, member) for member in range(self.n_members)]
+            self.members_ = [member_classifier(mode, path, X.shape[1:], self.scale_) for path in paths]
+        finally:
+            checkpoints.close()
+        empty = sorted(set(range(self.n_clusters)) - set(self.labels_.tolist()))
+        if empty:
+            warnings.warn(
+                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, a larger mi_weight of "
+                "the mode or more epochs_first_round may help",
+                CollapseWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _take(self, state):
+        """Show the state after a round, to the user and to the callbacks."""
+        self.history_ = state.history
+        self.labels_, self.probabilities_ = state.labels, state.probabilities
+        self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
+        self.similarity_graph_ = state.graph
+        if self.verbose:
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_)))
+        for callback in self.callbacks or ():
+            callback(self, self.history_[-1])
+
+    def predict_proba(self, X):
+        """Return the mean probabilities of the aligned members, shape (n, n_clusters).
+
+        A row's answer does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        return aligned_average((predict_rows(member, X) for member in self.members_), self.mappings_)
+
+    def predict(self, X):
+        """Return the most probable cluster of every row, shape (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def save(self, folder):
+        """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            New, empty, or a saved estimator, which is replaced.
+        """
+        check_is_fitted(self)
+        parameters = {name: jsonable(value) for name, value in self.get_params(deep=False).items()}
+        mode = self._member_mode()
+        names = [name for name, known in MODES.items() if known is type(mode)]
+        mode_parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
+        parameters["mode"] = {"name": names[0], **mode_parameters} if names else None
+        graph = self.similarity_graph_
+        arrays = {
+            **{name: getattr(self, name) for name in ("labels_", "probabilities_", "pseudo_labels_", "mappings_")},
+            "member_labels": graph.labels,
+            "takes_part": graph.takes_part,
+        }
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
+        fitted = {name: getattr(self, name) for name in ("scale_", "n_features_in_", "history_")}
+        description = {"class": "KingdraCluster", "parameters": parameters, "fitted": fitted, "manifest": manifest()}
+        models = {f"member_{index:03d}": member for index, member in enumerate(self.members_)}
+        save_folder(folder, description, arrays, models)
+
+    @classmethod
+    def load(cls, folder):
+        """Load what `save` wrote; nothing is unpickled and no code of the folder is run.
+
+        A ``mode`` of the user's own is not restored (predicting needs only the saved classifiers): it is None then.
+        """
+        description, arrays, models = load_folder(folder, cls.__name__)
+        parameters = description["parameters"]
+        if parameters["mode"] is not None:
+            mode_name = parameters["mode"].pop("name")
+            parameters["mode"] = MODES[mode_name](**parameters["mode"])
+        loaded = cls(**parameters)
+        labels, takes_part = arrays.pop("member_labels"), arrays.pop("takes_part")
+        vars(loaded).update(description["fitted"], **arrays, members_=[models[name] for name in sorted(models)])
+        confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
+        loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
+        return loaded
+
+    def _check_parameters(self):
+        counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
+        check_numbers(self, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
+        check_number("low_agreement", self.low_agreement, Integral, 0)
+        if self.high_agreement is not None:
+            check_number("high_agreement", self.high_agreement, Integral, 0, maximum=self.n_members - 1)
+        check_number("confidence_threshold", self.confidence_threshold, Real, 0, maximum=1)
+        for name in ("tol", "mi_weight_later"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), Real, 0)
+        check_choice("labeller", self.labeller, LABELLERS)
+        if self.scale is not None:
+            check_choice("scale", self.scale, ["rms"])
+        self._member_mode().check_parameters()
+
+    def _member_mode(self):
+        """Return the members' hyper-parameters, with what the ensemble decides filled in."""
+        if isinstance(self.mode, ClusteringMode):
+            mode = clone(self.mode)
+        else:
+            check_choice("mode", self.mode, MODES)
+            mode = MODES[self.mode]()
+        return mode.set_params(n_clusters=self.n_clusters, scale=self.scale, random_state=None, verbose=0)
+
+    def _identity(self, X, mode, seed):
+        """Return what a checkpoint must share with this fit to be its own."""
+        free = {"mode", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
+        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in free}
+        run = manifest()
+        return {
+            "data": data_hash(X),
+            "seed": seed,
+            "mode": type(mode).__name__,
+            **{name: jsonable(value) for name, value in settings.items()},
+            **{f"mode {name}": jsonable(value) for name, value in mode.get_params().items()},
+            **{f"version of {name}": value for name, value in run["versions"].items()},
+            "version of kingdra_cluster": run["kingdra_cluster"],
+        }

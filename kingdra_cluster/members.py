@@ -1,0 +1,143 @@
+"""One member's share of a round: a function of its arguments alone, run here, in a worker process or on a cluster."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from sklearn.base import clone
+
+from kingdra_cluster.modes.base import predict_rows
+from kingdra_cluster.persistence import read_arrays, write_arrays
+
+
+class MemberResult(NamedTuple):
+    """What a member hands back: where its state lies, its answer for every row and the means of its loss terms."""
+
+    path: str
+    probabilities: np.ndarray
+    losses: dict
+
+
+def claim_threads(threads):
+    """Give TensorFlow ``threads`` threads an operation in this process; return whether it has that number.
+
+    TensorFlow takes a number of threads only before its first operation, and the last bits of its
+    results depend on it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return True
+    from tensorflow.config import threading
+
+    try:
+        threading.set_intra_op_parallelism_threads(threads)
+        threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        return threading.get_intra_op_parallelism_threads() == threads
+    return True
+
+
+def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads):
+    """Train one member for one round and let it label every row.
+
+    Parameters
+    ----------
+    mode : ClusteringMode
+        Hyper-parameters, not fitted.
+    X : array or CSR matrix of shape (n, n_features)
+    source : path or None
+        The member's state after the last round; None starts afresh from ``seed``.
+    target : path
+        Where its new state goes.  If the file is there already, that is the answer: nothing is trained.
+    labelled : tuple (rows, classes) or None
+        Pseudo-labelled set as rows of X, shape (n,), and the member's own name of the class of each, shape (n,).
+    epochs : int
+    seed : int
+        The member's own.
+    round_index : int
+    scale : float
+        Divides X.
+    threads : int
+        TensorFlow's threads an operation.
+
+    Returns
+    -------
+    MemberResult
+    """
+    if not Path(target).is_file():
+        if not claim_threads(threads):
+            raise RuntimeError(
+                f"TensorFlow already runs with another number of threads than threads_per_member={threads}"
+            )
+        network = _network(*_key(mode, X.shape[1:]))
+        start = _fresh_state(mode, X.shape[1:], seed) if source is None else _numbered(read_arrays(source), "state")
+        _assign(network, start, source)
+        if labelled is not None:
+            labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
+        batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
+        history = network.fit(batches, epochs=epochs, shuffle=False, verbose=0).history
+        losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
+        _store(target, network, mode, X, scale, losses)
+    arrays = read_arrays(target)
+    losses = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
+    return MemberResult(str(target), arrays["probabilities"], losses)
+
+
+def member_classifier(mode, path, input_shape, scale):
+    """Return the plain classifier of a member from its state file."""
+    classifier = mode.make_classifier(input_shape, scale)
+    classifier.set_weights(_numbered(read_arrays(path), "classifier"))
+    return classifier
+
+
+def _store(target, network, mode, X, scale, losses):
+    """Freeze the statistics, label every row and write state, classifier and answers as one file."""
+    if not np.isfinite(losses["loss"]):
+        raise FloatingPointError(
+            f"training diverged: the loss is {losses['loss']}; a smaller learning_rate or input scale may help"
+        )
+    weights = mode.freeze(network, X, scale)
+    classifier = mode.make_classifier(X.shape[1:], scale)
+    classifier.set_weights(weights)
+    arrays = {f"state_{index:03d}": np.asarray(array) for index, array in enumerate(_state(network))}
+    arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
+    names, values = list(losses), list(losses.values())
+    write_arrays(
+        target, probabilities=predict_rows(classifier, X), loss_names=names, loss_values=np.array(values), **arrays
+    )
+
+
+def _key(mode, input_shape):
+    return type(mode), json.dumps(mode.get_params(), default=list, sort_keys=True), tuple(input_shape)
+
+
+@lru_cache(maxsize=2)
+def _network(mode_class, parameters, input_shape):
+    """Return the compiled network of this process: tracing takes longer than many a round."""
+    return mode_class(**json.loads(parameters)).make_network(input_shape, seed=0)
+
+
+def _variables(network):
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _state(network):
+    return [keras.ops.convert_to_numpy(variable) for variable in _variables(network)]
+
+
+def _fresh_state(mode, input_shape, seed):
+    return _state(clone(mode).make_network(input_shape, seed))
+
+
+def _numbered(arrays, prefix):
+    return [arrays[name] for name in sorted(arrays) if name.startswith(f"{prefix}_")]
+
+
+def _assign(network, arrays, source):
+    variables = _variables(network)
+    if [tuple(v.shape) for v in variables] != [array.shape for array in arrays]:
+        raise ValueError(f"{source} holds the state of another network: its arrays differ in number or shape")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

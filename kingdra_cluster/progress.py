@@ -1,0 +1,35 @@
+"""One line a round: what happened and how long the rest may take."""
+
+import sys
+
+
+def duration(seconds):
+    """Return a length of time in words that fit a log line, such as ``45 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def seconds_left(history, n_rounds):
+    """Return the time that the remaining rounds take at the pace of the last one; it may stop earlier."""
+    return history[-1]["seconds"] * (n_rounds - len(history))
+
+
+def round_line(record, n_rounds, n_rows):
+    """Return the log line of one entry of ``history_``."""
+    changed = "" if record["changed"] is None else f"  changed {100 * record['changed']:5.2f} %"
+    origin = " (of an earlier round)" if record["reused"] else ""
+    return (
+        f"round {record['round'] + 1:>{len(str(n_rounds))}}/{n_rounds} "
+        f"{'supervised  ' if record['supervised'] else 'unsupervised'}  agreement {record['agreement']:.3f}  "
+        f"pseudo-labelled {record['pseudo_labelled']:,} of {n_rows:,} rows in {record['buckets']} buckets{origin}"
+        f"{changed}  {duration(record['seconds'])}, at most {duration(record['seconds_left'])} left"
+    )
+
+
+def report(line):
+    """Print a line to standard output at once, also into files and pipes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,291 @@
+"""The rounds of Kingdra: train the members, find where they agree, choose what to teach them next."""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from joblib import delayed
+
+from kingdra_cluster.exceptions import PseudoLabelWarning
+from kingdra_cluster.members import train_member
+from kingdra_cluster.persistence import read_arrays
+from kingdra_cluster.progress import seconds_left
+from kingdra_cluster.pseudo_labels import (
+    LABELLERS,
+    align_members,
+    aligned_average,
+    balanced_rows,
+    match_labels,
+    mean_pairwise_agreement,
+    name_buckets,
+    smallest_bucket,
+)
+from kingdra_cluster.similarity_graph import SimilarityGraph
+
+FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
+
+
+class Consensus(NamedTuple):
+    """The aligned ensemble: common name of every member's clusters, mean probabilities, agreement of the members."""
+
+    mappings: np.ndarray
+    probabilities: np.ndarray
+    agreement: float
+
+
+def find_consensus(outputs, member_labels, previous_labels=None):
+    """Align the members, average them, and keep the names that the clusters had before.
+
+    Parameters
+    ----------
+    outputs : sequence of arrays of shape (n, n_clusters)
+        Probabilities of every member, in its own names.
+    member_labels : (n_members, n) int
+        Their labels.
+    previous_labels : (n,) int, optional
+        Consensus labels of the round before; the new names are matched with them.
+
+    Returns
+    -------
+    Consensus
+    """
+    n_clusters = outputs[0].shape[1]
+    mappings = align_members(member_labels, n_clusters)
+    if previous_labels is not None:
+        labels = aligned_average(outputs, mappings).argmax(axis=1)
+        mappings = match_labels(previous_labels, labels, n_clusters)[mappings]
+    agreement = mean_pairwise_agreement(np.take_along_axis(mappings, member_labels.astype(np.intp), axis=1))
+    return Consensus(mappings, aligned_average(outputs, mappings), agreement)
+
+
+class BucketMemory:
+    """The buckets that the next round learns from: its own if every bucket has rows, else the best so far.
+
+    Attributes
+    ----------
+    buckets : (n,) int or None
+        Buckets in play, -1 where a row has none; None until there has been a usable set.
+    reused : bool
+        Whether they come from an earlier round.
+    """
+
+    def __init__(self, n_clusters, best=None):
+        self.n_clusters = n_clusters
+        self.best = best
+        self.buckets = None
+        self.reused = False
+
+    def update(self, found):
+        """Take note of the buckets that the labeller found in this round."""
+        size = smallest_bucket(found, self.n_clusters)
+        self.reused = size == 0
+        if size > 0 and (self.best is None or size >= smallest_bucket(self.best, self.n_clusters)):
+            self.best = found
+        self.buckets = self.best if self.reused else found
+
+
+def labelled_set(buckets, member_labels, n_clusters, shared_mapping):
+    """Turn buckets into what each member is taught.
+
+    Parameters
+    ----------
+    buckets : (n,) int
+        -1 where a row has none; every bucket has a row.
+    member_labels : (n_members, n) int
+    n_clusters : int
+    shared_mapping : bool
+        Name the buckets once, as the last member does, for all; or for each member as it does.
+
+    Returns
+    -------
+    rows : (n,) int
+        The balanced labelled set, rows of X with repetitions.
+    classes : (n_members, n) int
+        The class of each of them, in the names that the member is to use.
+    """
+    rows = balanced_rows(buckets, n_clusters, len(buckets))
+    namers = member_labels[-1:] if shared_mapping else member_labels
+    names = np.stack([name_buckets(buckets, labels, n_clusters) for labels in namers])
+    classes = names[:, buckets[rows]]
+    return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
+
+
+class RoundState(NamedTuple):
+    """Everything that is known after a round."""
+
+    history: list
+    labels: np.ndarray
+    probabilities: np.ndarray
+    pseudo_labels: np.ndarray
+    mappings: np.ndarray
+    graph: SimilarityGraph
+    memory: BucketMemory
+
+
+def similarity_graph(settings, member_labels, confidences):
+    """Return the graph of the members' labels with the thresholds of ``settings`` (a `KingdraCluster`)."""
+    return SimilarityGraph(
+        member_labels,
+        confidences,
+        low_agreement=min(settings.low_agreement, settings.n_members - 1),
+        high_agreement=settings.high_agreement,
+        confidence_threshold=settings.confidence_threshold,
+    )
+
+
+def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
+    """Train round after round, from the last checkpoint on, and yield the state after each.
+
+    Parameters
+    ----------
+    settings : KingdraCluster
+        Its arguments are read.
+    mode : ClusteringMode
+        The members' hyper-parameters.
+    X : array or CSR matrix of shape (n, n_features)
+    seed : int
+    scale : float
+    workers : joblib.Parallel
+    checkpoints : Checkpoints
+
+    Yields
+    ------
+    RoundState
+        First the state of the last finished round, if there is one.
+    """
+    state = _restore(settings, checkpoints)
+    if state is not None:
+        yield state
+    seeds = [int(np.random.SeedSequence([seed, m]).generate_state(1)[0]) for m in range(settings.n_members)]
+    index = 0 if state is None else len(state.history)
+    while index < settings.n_rounds and not has_settled(state, settings.tol):
+        began = time.perf_counter()
+        labelled = None
+        if state is not None and state.memory.buckets is not None:
+            labelled = labelled_set(
+                state.memory.buckets, state.graph.labels, settings.n_clusters, settings.shared_mapping
+            )
+            if settings.mi_weight_later is not None:
+                mode.set_params(mi_weight=settings.mi_weight_later)
+        epochs = settings.epochs_first_round if labelled is None else settings.epochs_per_round
+        results = workers(
+            delayed(train_member)(
+                mode,
+                X,
+                source=checkpoints.member_path(index - 1, member) if index else None,
+                target=checkpoints.member_path(index, member),
+                labelled=None if labelled is None else (labelled[0], labelled[1][member]),
+                epochs=epochs,
+                seed=seeds[member],
+                round_index=index,
+                scale=scale,
+                threads=settings.threads_per_member,
+            )
+            for member in range(settings.n_members)
+        )
+        state = _conclude(settings, state, results, supervised=labelled is not None, epochs=epochs)
+        _warn_of_buckets(state, settings)
+        state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
+        state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds), 3)
+        _save(state, checkpoints)
+        index += 1
+        yield state
+
+
+def has_settled(state, tol):
+    """Return whether at most a share ``tol`` of the labels changed, in two supervised rounds in a row."""
+    if state is None or tol is None or len(state.history) < 2:
+        return False
+    return all(record["supervised"] and record["changed"] <= tol for record in state.history[-2:])
+
+
+def _conclude(settings, previous, results, *, supervised, epochs):
+    """Build the state after a round from what the members handed back."""
+    n_clusters = settings.n_clusters
+    outputs = [result.probabilities for result in results]
+    member_labels = np.stack([output.argmax(axis=1) for output in outputs]).astype(np.min_scalar_type(n_clusters))
+    graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
+    consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
+    labels = consensus.probabilities.argmax(axis=1)
+    found = LABELLERS[settings.labeller](graph, n_clusters)
+    memory = BucketMemory(n_clusters, None if previous is None else previous.memory.best)
+    memory.update(found)
+    buckets = found if memory.buckets is None else memory.buckets
+    names = name_buckets(buckets, labels, n_clusters)
+    pseudo_labels = np.where(buckets >= 0, names[buckets], -1)
+    history = [] if previous is None else list(previous.history)
+    trained = history[-1]["member_epochs"] if history else 0
+    record = {
+        "round": len(history),
+        "supervised": supervised,
+        "epochs": epochs,
+        "member_epochs": trained + epochs * len(results),
+        "agreement": float(consensus.agreement),
+        "pseudo_labelled": int(np.sum(pseudo_labels >= 0)),
+        "buckets": int(found.max()) + 1,
+        "smallest_bucket": smallest_bucket(found, n_clusters),
+        "reused": memory.reused and memory.buckets is not None,
+        "changed": None if previous is None else float(np.mean(labels != previous.labels)),
+        "clusters": len(np.unique(labels)),
+        "losses": {name: float(np.mean([result.losses[name] for result in results])) for name in results[0].losses},
+    }
+    return RoundState(
+        [*history, record], labels, consensus.probabilities, pseudo_labels, consensus.mappings, graph, memory
+    )
+
+
+def _warn_of_buckets(state, settings):
+    """Say what the published rule's known failures look like here, and what helps."""
+    record, n_clusters = state.history[-1], settings.n_clusters
+    remedy = "train longer before the first graph (epochs_first_round), or lower high_agreement or confidence_threshold"
+    if len(state.history) == settings.n_rounds:
+        return
+    if record["smallest_bucket"] == 0:
+        consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
+        warnings.warn(
+            f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} buckets "
+            f"have rows, so {consequence}; {remedy}",
+            PseudoLabelWarning,
+            stacklevel=4,
+        )
+    elif record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+        warnings.warn(
+            f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
+            f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",
+            PseudoLabelWarning,
+            stacklevel=4,
+        )
+
+
+def _save(state, checkpoints):
+    memory = state.memory
+    optional = {"best": memory.best, "in_play": memory.buckets}
+    checkpoints.save_round(
+        len(state.history) - 1,
+        {"history": state.history, "reused": memory.reused},
+        {
+            "labels": state.labels,
+            "pseudo_labels": state.pseudo_labels,
+            "mappings": state.mappings,
+            **{name: array for name, array in optional.items() if array is not None},
+        },
+    )
+
+
+def _restore(settings, checkpoints):
+    """Return the state after the last finished round, or None."""
+    saved = checkpoints.last_round()
+    if saved is None:
+        return None
+    index, progress, arrays = saved
+    outputs = [read_arrays(checkpoints.member_path(index, m))["probabilities"] for m in range(settings.n_members)]
+    member_labels = np.stack([output.argmax(axis=1) for output in outputs])
+    member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
+    graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
+    memory = BucketMemory(settings.n_clusters, arrays.get("best"))
+    memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
+    probabilities = aligned_average(outputs, arrays["mappings"])
+    return RoundState(
+        progress["history"], arrays["labels"], probabilities, arrays["pseudo_labels"], arrays["mappings"], graph, memory
+    )

@@ -1,0 +1,74 @@
+"""Slow oracles, written from the formulas, that the fast code must equal."""
+
+from itertools import permutations
+
+import numpy as np
+
+
+def brute_force_agreement(labels):
+    """(n, n) number of members that give each pair of rows the same label."""
+    labels = np.asarray(labels)
+    agree = np.zeros((labels.shape[1], labels.shape[1]), dtype=int)
+    for member in labels:
+        agree += member[:, None] == member[None, :]
+    return agree
+
+
+def brute_force_buckets(labels, n_clusters, low, high, takes_part=None):
+    """The published labelling rule on the full n x n agreement matrix."""
+    agree = brute_force_agreement(labels)
+    n_rows = len(agree)
+    strong = agree > high
+    np.fill_diagonal(strong, True)
+    in_play = np.ones(n_rows, dtype=bool) if takes_part is None else takes_part.copy()
+    buckets = np.full(n_rows, -1)
+    for bucket in range(n_clusters):
+        if not in_play.any():
+            break
+        n_neighbours = np.where(in_play, (strong & in_play).sum(axis=1), -1)
+        members = strong[np.argmax(n_neighbours)] & in_play
+        buckets[members] = bucket
+        in_play &= ~members & ~(agree[members] > low).any(axis=0)
+    return buckets
+
+
+def best_permutation_score(reference, labels, n_clusters, weights=None):
+    """Largest weight of rows that any renaming of `labels` can make equal to `reference`, by trying all of them."""
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights)
+    both = (reference >= 0) & (labels >= 0)
+    return max(
+        weights[both & (np.asarray(names)[labels] == reference)].sum() for names in permutations(range(n_clusters))
+    )
+
+
+def round_robin(buckets, n_clusters, n_rows):
+    """The balanced labelled set, one entry at a time."""
+    rows_of = [np.flatnonzero(buckets == bucket) for bucket in range(n_clusters)]
+    taken = [0] * n_clusters
+    rows = []
+    for entry in range(n_rows):
+        bucket = entry % n_clusters
+        rows.append(rows_of[bucket][taken[bucket] % len(rows_of[bucket])])
+        taken[bucket] += 1
+    return np.array(rows, dtype=int)
+
+
+def calibration_error(confidence, right, n_bins):
+    """ECE by a loop over the bins (lower, upper]."""
+    total = 0.0
+    for b in range(n_bins):
+        inside = (confidence > b / n_bins) & (confidence <= (b + 1) / n_bins)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    return total
+
+
+def synthetic_ensemble(n_rows, n_members=10, n_clusters=10, error_rate=0.15, seed=0):
+    """True classes (n_rows,) and labels (n_members, n_rows): random errors, and every member's own names."""
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(0, n_clusters, n_rows)
+    labels = np.empty((n_members, n_rows), dtype=np.min_scalar_type(n_clusters))
+    for member in labels:
+        wrong = rng.random(n_rows) < error_rate
+        member[:] = rng.permutation(n_clusters)[np.where(wrong, rng.integers(0, n_clusters, n_rows), classes)]
+    return classes, labels
