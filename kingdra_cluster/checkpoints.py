@@ -4,7 +4,38 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from kingdra_cluster.persistence import read_arrays, read_json, write_arrays, write_json
+from kingdra_cluster.persistence import data_hash, manifest, read_arrays, read_json, write_arrays, write_json
+from kingdra_cluster.saving import jsonable
+
+FREE_ARGUMENTS = {"mode", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
+
+
+def fit_identity(settings, mode, X, seed):
+    """Return what a checkpoint must share with a fit to be its own: data, seed, arguments and versions.
+
+    Parameters
+    ----------
+    settings : KingdraCluster
+    mode : ClusteringMode
+    X : array or CSR matrix of shape (n, n_features)
+    seed : int
+
+    Returns
+    -------
+    dict
+        JSON-able.
+    """
+    arguments = {name: value for name, value in settings.get_params(deep=False).items() if name not in FREE_ARGUMENTS}
+    run = manifest()
+    return {
+        "data": data_hash(X),
+        "seed": seed,
+        "mode": type(mode).__name__,
+        **{name: jsonable(value) for name, value in arguments.items()},
+        **{f"mode {name}": jsonable(value) for name, value in mode.get_params().items()},
+        **{f"version of {name}": value for name, value in run["versions"].items()},
+        "version of kingdra_cluster": run["kingdra_cluster"],
+    }
 
 
 class Checkpoints:

@@ -7,13 +7,13 @@ from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kingdra_cluster.checkpoints import Checkpoints
+from kingdra_cluster.checkpoints import Checkpoints, fit_identity
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.persistence import data_hash, manifest
+from kingdra_cluster.persistence import manifest
 from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import LABELLERS, aligned_average
 from kingdra_cluster.rounds import similarity_graph, train_rounds
@@ -181,7 +181,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
         workers = member_workers(self.n_jobs, self.threads_per_member)
-        checkpoints = Checkpoints(self.checkpoint_dir, self._identity(X, mode, seed))
+        checkpoints = Checkpoints(self.checkpoint_dir, fit_identity(self, mode, X, seed))
         try:
             with workers:
                 options = {"seed": seed, "scale": self.scale_, "workers": workers, "checkpoints": checkpoints}
@@ -270,6 +270,9 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
         return loaded
 
+    def __sklearn_tags__(self):
+        return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
+
     def _check_parameters(self):
         counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
         check_numbers(self, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
@@ -293,18 +296,3 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             check_choice("mode", self.mode, MODES)
             mode = MODES[self.mode]()
         return mode.set_params(n_clusters=self.n_clusters, scale=self.scale, random_state=None, verbose=0)
-
-    def _identity(self, X, mode, seed):
-        """Return what a checkpoint must share with this fit to be its own."""
-        free = {"mode", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
-        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in free}
-        run = manifest()
-        return {
-            "data": data_hash(X),
-            "seed": seed,
-            "mode": type(mode).__name__,
-            **{name: jsonable(value) for name, value in settings.items()},
-            **{f"mode {name}": jsonable(value) for name, value in mode.get_params().items()},
-            **{f"version of {name}": value for name, value in run["versions"].items()},
-            "version of kingdra_cluster": run["kingdra_cluster"],
-        }

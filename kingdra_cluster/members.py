@@ -101,7 +101,7 @@ def _store(target, network, mode, X, scale, losses):
     weights = mode.freeze(network, X, scale)
     classifier = mode.make_classifier(X.shape[1:], scale)
     classifier.set_weights(weights)
-    arrays = {f"state_{index:03d}": np.asarray(array) for index, array in enumerate(_state(network))}
+    arrays = {f"state_{index:03d}": array for index, array in enumerate(_state(network))}
     arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
     names, values = list(losses), list(losses.values())
     write_arrays(
@@ -124,7 +124,7 @@ def _variables(network):
 
 
 def _state(network):
-    return [keras.ops.convert_to_numpy(variable) for variable in _variables(network)]
+    return [variable.numpy() for variable in _variables(network)]
 
 
 def _fresh_state(mode, input_shape, seed):

@@ -244,8 +244,8 @@ def _warn_of_buckets(state, settings):
     if record["smallest_bucket"] == 0:
         consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
         warnings.warn(
-            f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} buckets "
-            f"have rows, so {consequence}; {remedy}",
+            f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} "
+            f"buckets have rows, so {consequence}; {remedy}",
             PseudoLabelWarning,
             stacklevel=4,
         )

@@ -34,6 +34,6 @@ def mutual_information(logits, marginal_weight=4.0):
     >>> round(float(mutual_information(100.0 * np.eye(10, dtype="float32"))), 4)  # -4 ln 10
     -9.2103
     """
-    probabilities = ops.softmax(logits, axis=-1)
+    probabilities = ops.exp(ops.log_softmax(logits, axis=-1))
     shares = ops.mean(probabilities, axis=0)
     return ops.mean(_entropy(probabilities)) - marginal_weight * _entropy(shares)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.batches import RowBatches, chunks, dense_rows, root_mean_square
@@ -41,6 +41,17 @@ def predict_rows(classifier, X):
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
         outputs.append(keras.ops.convert_to_numpy(classifier(padded, training=False))[: len(block)])
     return np.concatenate(outputs)
+
+
+def clusterer_tags(tags, n_clusters):
+    """Return an estimator's tags with what scikit-learn asks of a clusterer of CSR rows that has probabilities.
+
+    Its check of sparse input reads the classifier's tags wherever there is a ``predict_proba`` (and expects
+    the four classes of its own data, so that the checks want an estimator of 4 or 2 clusters).
+    """
+    tags.input_tags.sparse = True
+    tags.classifier_tags = ClassifierTags(multi_class=n_clusters != 2)
+    return tags
 
 
 class ClusteringMode(ClusterMixin, BaseEstimator):
@@ -134,6 +145,4 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         return loaded
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+        return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)

@@ -142,14 +142,15 @@ class LadderIM(ClusteringMode):
         """Return the clean pass with frozen statistics as a plain stack of dense layers."""
         layers = [keras.Input(input_shape), keras.layers.Rescaling(1.0 / scale, name="scale")]
         layers += [keras.layers.Dense(units, "relu", kernel_initializer="zeros") for units in self.hidden_units]
-        layers += [keras.layers.Dense(self.n_clusters, "softmax", kernel_initializer="zeros")]
+        last = "softmax" if self.n_clusters > 1 else "sparsemax"  # both give 1 for one class; Keras warns of the first
+        layers += [keras.layers.Dense(self.n_clusters, last, kernel_initializer="zeros")]
         return keras.Sequential(layers)
 
     def freeze(self, network, X, scale):
         """Fold the clean pass's statistics over all rows of X, layer by layer, into kernels and biases."""
         folded = []
         for layer, (kernel, beta) in enumerate(zip(network.encoder, network.beta, strict=True), start=1):
-            kernel, beta = ops.convert_to_numpy(kernel), ops.convert_to_numpy(beta)
+            kernel, beta = kernel.numpy(), beta.numpy()
             if layer < network.n_layers or network.normalize_logits:
                 mean, variance = _moments(X, scale, folded, kernel)
                 gain = 1.0 / np.sqrt(variance + VARIANCE_EPSILON)
