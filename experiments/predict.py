@@ -1,0 +1,136 @@
+"""Label new items with a finished seed of a run: items to rows with the saved features, then to labels in a CSV."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from experiments.run_folder import read_json, write_text
+
+NEEDED = ("model", "features")
+
+
+def check_folder(folder):
+    """Refuse a folder that holds no finished seed of a run.
+
+    Parameters
+    ----------
+    folder : path-like
+        Such as ``runs/<name>/seed_0``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder, its model or its features are missing; the message says what is there instead.
+    """
+    folder = Path(folder)
+    seeds = sorted(path.name for path in folder.glob("seed_*"))
+    if seeds:
+        raise FileNotFoundError(f"{folder} is a whole run; name one of its seeds: {', '.join(seeds)}.")
+    missing = [name for name in NEEDED if not (folder / name).is_dir()]
+    if missing:
+        lacking = " and no ".join(missing)
+        raise FileNotFoundError(f"{folder} has no {lacking} folder: it holds no finished seed of a run.")
+
+
+def predict(folder, kind, source, out=None):
+    """Label items and write ``row,label,confidence`` lines, for images also their file names.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of a finished seed.
+    kind : {"texts", "images", "array"}
+        What `source` holds.
+    source : path-like
+        File of texts or rows, or folder of images.
+    out : path-like, optional
+        CSV file to write; standard output by default.
+
+    Returns
+    -------
+    labels : array of shape (n,)
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run or the source isn't there.
+    ValueError
+        If the items are not of the kind that the model was trained on.
+    """
+    from experiments.features import load_features
+
+    check_folder(folder)
+    if not Path(source).exists():
+        raise FileNotFoundError(f"--{kind}: there is no {source}.")
+    features = load_features(Path(folder) / "features")
+    item_shape = read_json(Path(folder) / "manifest.json")["data"]["item_shape"]
+    items, names = READERS[kind](Path(source), item_shape)
+    X = features.transform(items)
+
+    from kingdra_cluster import KingdraCluster
+
+    probabilities = KingdraCluster.load(Path(folder) / "model").predict_proba(X)
+    labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["row", "label", "confidence", *(["file"] if names else [])])
+    for row, label in enumerate(labels):
+        writer.writerow([row, label, f"{confidence[row]:.6f}", *([names[row]] if names else [])])
+    if out is None:
+        sys.stdout.write(buffer.getvalue())
+    else:
+        write_text(out, buffer.getvalue())
+    return labels
+
+
+def read_texts(path, item_shape):
+    """Texts of a file: one a line, or the ``text`` entries of JSON lines or of a table with a header."""
+    from experiments.datasets import load_module
+
+    texts, _ = load_module("text_files").read_texts(path)
+    if not texts:
+        raise ValueError(f"{path} holds no text.")
+    return texts, None
+
+
+def read_images(path, item_shape):
+    """Images of a folder in the size and colours that the model was trained on, and their names."""
+    from experiments.datasets import load_module
+
+    if len(item_shape) not in (2, 3):
+        raise ValueError(f"--images: the model was trained on items of shape {tuple(item_shape)}, not on images.")
+    module = load_module("image_folder")
+    names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in module.SUFFIXES)
+    if not names:
+        raise ValueError(f"--images: {path} has no images ({', '.join(module.SUFFIXES)}).")
+    colour = "rgb" if len(item_shape) == 3 and item_shape[2] == 3 else "grey"
+    images = module.read_images([path / name for name in names], tuple(item_shape[:2]), colour)
+    return images.reshape(len(names), *item_shape), names
+
+
+def read_array(path, item_shape):
+    """Rows of a ``.npy`` file, of the array X of a ``.npz`` file, of a saved sparse matrix or of a table of numbers."""
+    from scipy import sparse
+
+    from experiments.datasets import load_module
+    from experiments.raw_files import load_npy, read_arrays
+
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return load_npy(path), None
+    if suffix in (".csv", ".tsv"):
+        return load_module("arrays").read_csv(path)[0], None
+    if suffix != ".npz":
+        raise ValueError(f"--array expects a .npy, .npz, .csv or .tsv file; got {path.name!r}.")
+    arrays = read_arrays(path)
+    if {"indptr", "indices", "data", "shape"} <= set(arrays):
+        return sparse.csr_matrix(sparse.load_npz(path)), None
+    if "X" not in arrays and len(arrays) != 1:
+        raise ValueError(f"--array: {path} has to hold an array named 'X'; it holds {', '.join(sorted(arrays))}.")
+    return np.asarray(arrays.get("X", next(iter(arrays.values())))), None
+
+
+READERS = {"texts": read_texts, "images": read_images, "array": read_array}

@@ -1,0 +1,240 @@
+"""One experiment: data, features, an estimator for each seed, and a folder that says all of it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from experiments.baselines import kmeans_labels, scores
+from experiments.run_folder import (
+    HistoryWriter,
+    pending_seeds,
+    read_json,
+    seed_folder,
+    summarize,
+    table,
+    write_json,
+    write_labels,
+)
+
+MEMBERS_NOTE = "mean member and aligned ensemble: after round {}, the last without pseudo-labels, so without the graph"
+
+
+class Prepared:
+    """A data set ready to cluster.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n, d)
+        Rows.
+    truth : array of shape (n,) or None
+        Class numbers.
+    class_names : sequence of str or None
+        Names of the classes.
+    images : array or None
+        The items, where they are images.
+    features : experiments.features.Features
+        What turned items into rows, to be saved with the model.
+    about : dict
+        Name, rows, columns and source, for the manifest.
+    """
+
+    def __init__(self, X, truth, class_names, images, features, about):
+        self.X, self.truth, self.class_names, self.images = X, truth, class_names, images
+        self.features, self.about = features, about
+
+
+def prepare(section, data_home=None):
+    """Load a data set and turn its items into rows.
+
+    Parameters
+    ----------
+    section : dict
+        The ``data`` section of a complete configuration.
+    data_home : path-like, optional
+        Folder of the raw files.
+
+    Returns
+    -------
+    data : Prepared
+        Where the section names no features, texts become tf-idf and images flat rows.
+    """
+    from experiments import datasets
+    from experiments.features import make_features
+
+    options = {key: value for key, value in section.items() if key not in ("name", "features")}
+    bunch = datasets.load(section["name"], data_home, **options)
+    texts, images = bunch.get("texts"), None
+    if texts is None and np.ndim(bunch.X) in (3, 4):
+        images = bunch.X
+    usual = {"kind": "tfidf", "stop_words": "english"} if texts is not None else {"kind": "flatten"}
+    features = make_features(**(section["features"] or usual))
+    X = features.fit_transform(bunch)
+    item_shape = [] if texts is not None else list(bunch.X.shape[1:])
+    about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
+    about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
+    return Prepared(X, bunch.y, bunch.class_names, images, features, about)
+
+
+def run(config, folder, *, data_home=None, resume=False):
+    """Run every pending seed of a configuration and summarize the run.
+
+    Parameters
+    ----------
+    config : dict
+        Complete configuration, from `experiments.config.load`.
+    folder : path-like
+        Folder of the run.
+    data_home : path-like, optional
+        Folder of the raw files.
+    resume : bool, default=False
+        Whether to go on with seeds that were started.
+
+    Returns
+    -------
+    summary : dict
+        Content of ``summary.json``.
+
+    Raises
+    ------
+    ValueError
+        If a setting does not suit the data, or the folder belongs to another run.
+    DataUnavailable
+        If the data is neither there nor obtainable.
+    """
+    seeds = pending_seeds(folder, config, resume)
+    if seeds:
+        data = prepare(config["data"], data_home)
+        shape = " x ".join(f"{size:,}" for size in data.X.shape)
+        print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
+        for seed in seeds:
+            run_seed(config, data, seed_folder(folder, seed), seed)
+    summary = summarize(folder)
+    _draw_scores(folder)
+    if "kingdra" in summary["mean"]:
+        print(f"\n{config['name']}, seeds {summary['seeds']}, percent\n{table(summary)}")
+        print(MEMBERS_NOTE.format(f"{summary['mean']['ensemble_round'] + 1:g}"))
+    print(f"results in {folder}")
+    return summary
+
+
+def run_seed(config, data, folder, seed):
+    """Cluster with one seed and fill its folder; ``metrics.json`` comes last and says that it is finished."""
+    _write_identity(folder, {**config, "seeds": [seed]}, data, seed)
+    data.features.save(folder / "features")
+    history = HistoryWriter(folder / "history.jsonl", data.truth)
+    estimator = make_estimator(config["cluster"], seed, folder / "checkpoints", [history]).fit(data.X)
+    history(estimator, estimator.history_[-1])
+    estimator.save(folder / "model")
+    confidence = np.max(estimator.probabilities_, axis=1)
+    names = data.truth if data.class_names is None else data.class_names
+    classes = None if data.truth is None else [names[i] for i in data.truth]
+    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, classes)
+    _draw(folder / "figures", estimator, history.read(), data, seed)
+    write_json(folder / "metrics.json", measure(estimator, history.read(), data, seed))
+    for finished in (folder / "checkpoints").glob("round_*"):  # hundreds of MB that nothing can go on from any more
+        shutil.rmtree(finished)
+
+
+def make_estimator(section, seed, checkpoint_dir, callbacks):
+    """Estimator of the ``cluster`` section of a complete configuration."""
+    from kingdra_cluster import KingdraCluster
+    from kingdra_cluster.modes import MODES
+
+    options = {key: value for key, value in section.items() if key != "mode"}
+    mode = {key: tuple(v) if isinstance(v, list) else v for key, v in section["mode"].items()}
+    options["mode"] = MODES[mode.pop("name")](**mode)
+    return KingdraCluster(**options, random_state=seed, checkpoint_dir=checkpoint_dir, callbacks=callbacks)
+
+
+def measure(estimator, history, data, seed):
+    """Content of ``metrics.json``: scores of Kingdra and its baselines, rounds, epochs, seconds and memory.
+
+    Mean member and aligned ensemble are those after the last round without pseudo-labels before the first with them:
+    what the same training gives without the graph.
+    """
+    from kingdra_cluster.unsup_metrics import ECE
+
+    metrics = {"seed": seed}
+    if data.truth is not None:
+        first = next((i for i, line in enumerate(history) if line["supervised"]), len(history))
+        before = history[max(0, first - 1)]
+        kmeans = kmeans_labels(data.X, estimator.n_clusters, seed)
+        metrics["kmeans"] = scores(data.truth, kmeans)
+        metrics["member_mean"] = before["member_mean"]
+        metrics["ensemble"] = {score: before[score] for score in ("acc", "nmi", "ari")}
+        metrics["ensemble_round"] = before["round"]
+        metrics["kingdra"] = scores(data.truth, estimator.labels_)
+        metrics["members_at_end"] = history[-1]["member_mean"]
+        metrics["purity"] = history[-1]["purity"]
+        metrics["ece"] = float(ECE(data.truth, estimator.probabilities_))
+    last = history[-1]
+    return {
+        **metrics,
+        "agreement": last["agreement"],
+        "coverage": last["coverage"],
+        "clusters": last["clusters"],
+        "rounds": len(history),
+        "supervised_rounds": sum(bool(line["supervised"]) for line in history),
+        "member_epochs": last["member_epochs"],
+        "seconds": sum(line["seconds"] for line in history),
+        "peak_rss_mb": peak_rss_mb(),
+        "rows": int(data.X.shape[0]),
+        "columns": int(np.prod(data.X.shape[1:])),
+    }
+
+
+def peak_rss_mb():
+    """Largest resident memory of this process (not of its workers), in MB; None where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def _write_identity(folder, config, data, seed):
+    """Write config and manifest; a resumed seed must have the same data, and keeps the manifests it ran with before."""
+    from kingdra_cluster.persistence import data_hash, manifest
+
+    path = folder / "manifest.json"
+    data.about.setdefault("sha256", data_hash(data.X))
+    threads = {"per_member": config["cluster"]["threads_per_member"], "n_jobs": config["cluster"]["n_jobs"]}
+    content = manifest(seed=seed, threads=threads, data=data.about, config=config)
+    if path.exists():
+        before = read_json(path)
+        if before["data"]["sha256"] != data.about["sha256"]:
+            raise ValueError(f"{folder} was started on other data (sha256 differs); give another folder with --output.")
+        earlier = {key: value for key, value in before.items() if key not in ("earlier", "config", "data")}
+        content["earlier"] = [*before.get("earlier", []), earlier]
+    write_json(path, content)
+    write_json(folder / "config.json", config)
+
+
+def _draw(folder, estimator, history, data, seed):
+    from experiments.figures import draw_all
+
+    draw_all(
+        folder,
+        history=history,
+        labels=estimator.labels_,
+        probabilities=estimator.probabilities_,
+        pseudo_labels=estimator.pseudo_labels_,
+        X=data.X,
+        truth=data.truth,
+        class_names=data.class_names,
+        images=data.images,
+        seed=seed,
+    )
+
+
+def _draw_scores(folder):
+    from experiments.figures import scores as draw
+    from experiments.run_folder import METHODS
+
+    metrics = [read_json(path) for path in sorted(Path(folder).glob("seed_*/metrics.json"))]
+    methods = {name: [one[key] for one in metrics] for key, name in METHODS.items() if key in metrics[0]}
+    if methods:
+        draw(methods, Path(folder) / "scores.png")

@@ -1,0 +1,163 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import sparse
+
+from kingdra_cluster import batches as module
+from kingdra_cluster.batches import RowBatches, chunks, dense_rows, root_mean_square
+
+
+def numbered(n_rows, n_features=3):
+    """Row i holds i in every column: a batch tells its rows."""
+    return np.repeat(np.arange(n_rows, dtype="float32")[:, None], n_features, axis=1)
+
+
+def epoch_rows(rows, kind="unlabelled"):
+    """The rows of one epoch, a list a batch."""
+    return [rows[index][0][kind][:, 0].astype(int).tolist() for index in range(len(rows))]
+
+
+def labelled_of(n_rows, n_clusters=2):
+    """A labelled set in which row i occurs with class i % 2."""
+    rows = np.arange(n_rows)[::-1].copy()
+    return rows, np.eye(n_clusters, dtype="float32")[rows % 2]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", "int64", "bool"])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+def test_dense_rows_of_any_numeric_type(dtype, kind):
+    X = np.random.default_rng(0).integers(0, 2, size=(6, 4)).astype(dtype)
+    if kind is not np.asarray and dtype == "float16":
+        pytest.skip("SciPy has no sparse float16")
+    rows = dense_rows(kind(X), np.array([4, 0, 4]), scale=0.5)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, X[[4, 0, 4]].astype("float32") * 2)
+
+
+def test_dense_rows_are_new():
+    X = numbered(4)
+    dense_rows(X, slice(0, 4))[:] = -1
+    np.testing.assert_array_equal(X, numbered(4))
+
+
+def test_memory_mapped_rows_are_read_by_the_row(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, numbered(50))
+    X = np.load(path, mmap_mode="r")
+    np.testing.assert_array_equal(dense_rows(X, np.array([49, 2])), numbered(50)[[49, 2]])
+    assert epoch_rows(RowBatches(X, batch_size=10, seed=(1,))) == epoch_rows(
+        RowBatches(numbered(50), batch_size=10, seed=(1,))
+    )
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1, 4), (4, 4), (5, 4), (11, 4), (3, 100)])
+def test_chunks_cover_every_row_once(n_rows, size):
+    pieces = [list(range(n_rows))[piece] for piece in chunks(n_rows, size)]
+    assert sum(pieces, []) == list(range(n_rows))
+    assert all(len(piece) == size for piece in pieces[:-1])
+    assert 1 <= len(pieces[-1]) <= size
+
+
+def test_root_mean_square_counts_the_zeros_of_sparse_rows(monkeypatch):
+    monkeypatch.setattr(module, "chunks", lambda n_rows: chunks(n_rows, 3))
+    X = np.zeros((10, 4))
+    X[0, 0], X[9, 3] = 3, 4
+    expected = np.sqrt(25 / 40)
+    for rows in (X, sparse.csr_matrix(X), X.astype("int8"), X.astype("float16")):
+        assert root_mean_square(rows) == pytest.approx(expected, rel=1e-12)
+
+
+def test_root_mean_square_neither_overflows_small_integers_nor_divides_by_zero():
+    assert root_mean_square(np.full((5000, 2), 200, "uint8")) == 200
+    assert root_mean_square(np.full((5000, 2), -128, "int8")) == 128
+    assert root_mean_square(np.full((5000, 2), 3e4, "float16")) == pytest.approx(3e4, rel=1e-3)
+    assert root_mean_square(np.zeros((3, 2))) == 1
+    assert root_mean_square(sparse.csr_matrix((3, 2))) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "expected"), [(10, 4, 2), (8, 4, 2), (3, 4, 1), (2, 64, 1), (9, 2, 4)]
+)
+def test_only_whole_batches_of_distinct_rows(n_rows, batch_size, expected):
+    rows = RowBatches(numbered(n_rows), batch_size=batch_size, seed=(0,))
+    epoch = epoch_rows(rows)
+    assert len(rows) == len(epoch) == expected
+    assert {len(batch) for batch in epoch} == {min(n_rows, batch_size)}
+    flat = sum(epoch, [])
+    assert len(set(flat)) == len(flat)
+
+
+def test_every_row_gets_its_turn_over_the_epochs():
+    rows, seen = RowBatches(numbered(10), batch_size=4, seed=(0,)), set()
+    for _ in range(12):
+        seen |= set(sum(epoch_rows(rows), []))
+        rows.on_epoch_end()
+    assert seen == set(range(10))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    def three_epochs(seed):
+        rows, epochs = RowBatches(numbered(40), batch_size=10, seed=seed), []
+        for _ in range(3):
+            epochs.append(epoch_rows(rows))
+            rows.on_epoch_end()
+        return epochs
+
+    keras.utils.set_random_seed(1)
+    first = three_epochs((7, 2))
+    keras.utils.set_random_seed(2)
+    assert three_epochs((7, 2)) == first
+    assert first[0] != first[1] != first[2] != first[0]
+    for other in ((7, 3), (8, 2), (7,)):
+        assert three_epochs(other)[0] != first[0]
+
+
+def test_labelled_batches_carry_their_targets():
+    X, labelled = numbered(40), labelled_of(40)
+    rows = RowBatches(X, batch_size=16, seed=(0,), labelled=labelled, scale=2.0)
+    seen = []
+    for index in range(len(rows)):
+        inputs, targets = rows[index]
+        assert set(inputs) == {"unlabelled", "labelled"}
+        assert inputs["labelled"].shape == inputs["unlabelled"].shape == (16, 3)
+        found = (inputs["labelled"][:, 0] * 2).astype(int)
+        np.testing.assert_array_equal(targets.argmax(axis=1), found % 2)
+        seen += found.tolist()
+    assert len(set(seen)) == 32
+    assert (rows[0][0]["unlabelled"] != rows[0][0]["labelled"]).any()  # an order of its own
+
+
+def test_labels_do_not_change_the_order_of_the_unlabelled_rows():
+    alone = RowBatches(numbered(40), batch_size=8, seed=(5,))
+    beside = RowBatches(numbered(40), batch_size=8, seed=(5,), labelled=labelled_of(40))
+    assert epoch_rows(alone) == epoch_rows(beside)
+    first = epoch_rows(beside, "labelled")
+    beside.on_epoch_end()
+    assert epoch_rows(beside, "labelled") != first
+
+
+def test_fit_reads_each_epoch_once_and_in_order():
+    """Keras ends an epoch before the first one and once after each, and shuffles nothing on top."""
+
+    class Recorder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.weight = self.add_weight(shape=())
+            self.seen = []
+
+        def call(self, inputs):
+            self.seen.append(ops.convert_to_numpy(inputs["unlabelled"])[:, 0].astype(int).tolist())
+            return self.weight
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return y_pred**2
+
+    model = Recorder()
+    model.compile(optimizer="sgd", run_eagerly=True)
+    model.fit(RowBatches(numbered(10), batch_size=3, seed=(4,)), epochs=3, shuffle=False, verbose=0)
+    expected, rows = [], RowBatches(numbered(10), batch_size=3, seed=(4,))
+    for _ in range(4):
+        expected.append(epoch_rows(rows))
+        rows.on_epoch_end()
+    assert model.seen in (sum(expected[:3], []), sum(expected[1:], []))

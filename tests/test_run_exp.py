@@ -1,0 +1,359 @@
+"""run_exp: folders, resume, errors and tables around a fake estimator; a few tests at the end take the real one."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from fake_estimator import FakeKingdra, make_fake
+
+from experiments import config as configuration
+from experiments import run as running
+from experiments.cli import main
+from experiments.run_folder import HistoryWriter, pending_seeds, read_json, summarize, table
+from experiments.signatures import ROOT
+
+DIGITS = {"data": {"name": "digits", "images": True, "subset": 90, "features": "flatten"}}
+TINY = {"n_members": 2, "n_rounds": 3, "epochs_first_round": 1, "epochs_per_round": 1, "tol": None}
+SMALL = DIGITS | {"cluster": TINY, "seeds": [0, 1]}
+
+
+@pytest.fixture
+def config_path(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(SMALL), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    monkeypatch.setattr(running, "make_estimator", make_fake)
+
+
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.json").write_text(json.dumps(SMALL), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "make_estimator", make_fake)
+        assert main([str(folder / "small.json"), "--output", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path, fake):
+    """A run of two finished seeds, to be changed at will."""
+    return shutil.copytree(finished_once, tmp_path / "run")
+
+
+def read_labels(folder):
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_every_file(finished):
+    seed = finished / "seed_0"
+    names = {path.name for path in seed.iterdir()}
+    assert {"config.json", "manifest.json", "history.jsonl", "metrics.json", "labels.csv", "model", "features"} <= names
+    pictures = {path.name for path in (seed / "figures").iterdir()}
+    expected = {"rounds", "confusion", "cluster_sizes", "prototypes", "map", "confidence"}
+    assert pictures == {f"{name}.png" for name in expected}
+    assert (finished / "scores.png").stat().st_size > 1000
+    assert read_json(seed / "config.json")["seeds"] == [0]
+    manifest = read_json(seed / "manifest.json")
+    assert manifest["seed"] == 0
+    assert manifest["data"]["rows"] == 90
+    assert len(manifest["data"]["sha256"]) == 64
+    assert manifest["threads"] == {"per_member": 1, "n_jobs": None}
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert manifest["config"]["cluster"]["n_rounds"] == 3
+    assert not list(finished.rglob("*.part*"))
+
+
+def test_history_has_a_line_a_round_with_scores(finished):
+    lines = [json.loads(line) for line in (finished / "seed_1" / "history.jsonl").read_text().splitlines()]
+    assert [line["round"] for line in lines] == [0, 1, 2]
+    for line in lines:
+        assert {"acc", "nmi", "ari", "purity", "coverage", "member_mean"} <= set(line)
+        assert line["coverage"] == pytest.approx(line["pseudo_labelled"] / 90)
+
+
+def test_metrics_compare_with_the_round_before_supervision(finished):
+    metrics = read_json(finished / "seed_0" / "metrics.json")
+    history = [json.loads(line) for line in (finished / "seed_0" / "history.jsonl").read_text().splitlines()]
+    for method in ("kmeans", "member_mean", "ensemble", "kingdra"):
+        assert set(metrics[method]) == {"acc", "nmi", "ari"}
+    assert metrics["ensemble_round"] == 1
+    assert metrics["ensemble"]["acc"] == history[1]["acc"]
+    assert metrics["kingdra"]["acc"] == history[-1]["acc"]
+    assert metrics["rounds"] == 3
+    assert metrics["supervised_rounds"] == 1
+    assert metrics["member_epochs"] == 6
+    assert metrics["seconds"] == pytest.approx(1.5)
+    assert metrics["rows"] == 90
+
+
+def test_labels_have_blanks_where_unsure(finished):
+    rows = read_labels(finished / "seed_0")
+    assert list(rows[0]) == ["row", "label", "confidence", "pseudo_label", "class"]
+    assert [int(row["row"]) for row in rows] == list(range(90))
+    unsure = [row for row in rows if row["pseudo_label"] == ""]
+    assert 0 < len(unsure) < 90
+    assert all(row["pseudo_label"] in ("", row["label"]) for row in rows)
+    assert all(0 <= float(row["confidence"]) <= 1 for row in rows)
+
+
+def test_summary_is_the_mean_of_the_seeds(finished):
+    summary = read_json(finished / "summary.json")
+    values = [read_json(finished / f"seed_{seed}" / "metrics.json")["kingdra"]["acc"] for seed in (0, 1)]
+    assert summary["seeds"] == [0, 1]
+    assert summary["mean"]["kingdra"]["acc"] == pytest.approx(np.mean(values))
+    assert summary["std"]["kingdra"]["acc"] == pytest.approx(np.std(values, ddof=1))
+    assert "seed" not in summary["mean"]
+    assert f"{100 * np.mean(values):.1f} ± " in table(summary)
+
+
+def test_one_seed_has_no_deviation(finished):
+    shutil.rmtree(finished / "seed_1")
+    summary = summarize(finished)
+    assert summary["std"]["kingdra"]["acc"] is None
+    assert "±" not in table(summary)
+
+
+def test_the_end_prints_a_table(config_path, tmp_path, fake, capsys):
+    main([str(config_path), "--output", str(tmp_path / "run"), "--seeds", "3"])
+    out = capsys.readouterr().out
+    assert out.startswith("small: 90 x 64, 10 clusters, seeds [3]")
+    for name in ("k-means", "mean member", "aligned ensemble", "Kingdra"):
+        assert name in out
+    assert "after round 2, the last without pseudo-labels" in out
+
+
+def test_without_truth_there_is_everything_but_scores(tmp_path, fake, capsys):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 4)).astype("float32"))
+    config = {"data": {"name": "arrays", "path": str(tmp_path / "rows.npy")}, "cluster": TINY | {"n_clusters": 3}}
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    assert main([str(tmp_path / "own.json"), "--output", str(tmp_path / "run")]) == 0
+    metrics = read_json(tmp_path / "run" / "seed_0" / "metrics.json")
+    assert not {"kmeans", "kingdra", "acc"} & set(metrics)
+    assert {"agreement", "coverage", "clusters", "rounds", "seconds"} <= set(metrics)
+    assert list(read_labels(tmp_path / "run" / "seed_0")[0]) == ["row", "label", "confidence", "pseudo_label"]
+    assert not (tmp_path / "run" / "seed_0" / "figures" / "confusion.png").exists()
+    assert not (tmp_path / "run" / "scores.png").exists()
+    assert "ACC" not in capsys.readouterr().out
+
+
+def test_an_existing_seed_needs_resume(finished, config_path, capsys):
+    assert main([str(config_path), "--output", str(finished)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "go on with --resume, or give another folder with --output" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_resume_skips_finished_seeds_and_adds_new_ones(finished, config_path):
+    before = (finished / "seed_0" / "metrics.json").stat().st_mtime_ns
+    (finished / "seed_1" / "metrics.json").unlink()
+    shutil.rmtree(finished / "seed_1" / "model")
+    assert main([str(config_path), "--output", str(finished), "--resume", "--seeds", "0", "1", "2"]) == 0
+    assert (finished / "seed_0" / "metrics.json").stat().st_mtime_ns == before
+    assert read_json(finished / "summary.json")["seeds"] == [0, 1, 2]
+    assert len(read_json(finished / "seed_1" / "manifest.json")["earlier"]) == 1
+
+
+def test_resume_with_another_configuration_names_the_keys(finished, config_path, capsys):
+    arguments = ["--output", str(finished), "--resume", "--set", "cluster.n_rounds=9", "cluster.mode.noise_std=1"]
+    assert main([str(config_path), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert "cluster.n_rounds (3 there, 9 here)" in err
+    assert "cluster.mode.noise_std (0.3 there, 1 here)" in err
+
+
+def test_resume_on_other_data(tmp_path, fake, capsys):
+    path, folder = tmp_path / "rows.npy", tmp_path / "run"
+    config = {"data": {"name": "arrays", "path": str(path)}, "cluster": TINY | {"n_clusters": 2}}
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    np.save(path, np.arange(80.0).reshape(20, 4))
+    assert main([str(tmp_path / "own.json"), "--output", str(folder)]) == 0
+    (folder / "seed_0" / "metrics.json").unlink()
+    np.save(path, np.arange(80.0).reshape(20, 4) + 1)
+    assert main([str(tmp_path / "own.json"), "--output", str(folder), "--resume"]) == 2
+    assert "was started on other data" in capsys.readouterr().err
+
+
+def test_history_survives_a_repeated_and_a_missing_round(tmp_path):
+    writer = HistoryWriter(tmp_path / "history.jsonl", truth=np.arange(40) % 2)
+    estimator = FakeKingdra(2, 4, 2, [writer], 0).fit(np.random.default_rng(0).normal(size=(40, 3)))
+    whole = writer.read()
+    writer(estimator, estimator.history_[3])
+    assert writer.read() == whole
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in whole[:2]))
+    writer(estimator, estimator.history_[3])
+    assert [line["round"] for line in writer.read()] == [0, 1, 2, 3]
+    assert "acc" not in writer.read()[2]
+    assert writer.read()[3] == whole[3]
+
+
+def test_dry_run_prints_the_whole_configuration_and_writes_nothing(config_path, tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--set", "cluster.n_rounds=7", "--seeds", "4", "5", "--n-jobs", "2", "--output", str(folder)]
+    assert main([str(config_path), *arguments, "--dry-run"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["cluster"]["n_rounds"] == 7
+    assert printed["cluster"]["n_jobs"] == 2
+    assert printed["seeds"] == [4, 5]
+    assert not folder.exists()
+    assert configuration.resolve(printed, "x") == printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "cluster.n_rouds=3"], "did you mean 'n_rounds'"),
+        (["--set", "data.subset=1"], "subset must be an integer"),
+        (["--set", "data.name=arrays", "data.path=nowhere.npy"], "data (arrays) has no key 'images'"),
+        (["--seeds", "1", "1"], "seeds has to be a list of different integers"),
+        (["--data-home", __file__], "data_home must be a folder"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(config_path, tmp_path, capsys, arguments, message):
+    assert main([str(config_path), "--output", str(tmp_path / "run"), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_says_what_to_do(tmp_path, capsys):
+    config = {"data": {"name": "arrays", "path": "nowhere.npy"}}
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    assert main([str(tmp_path / "own.json"), "--output", str(tmp_path / "run")]) == 2
+    assert "nowhere.npy" in capsys.readouterr().err
+
+
+def test_traceback_on_demand(config_path, capsys):
+    assert main([str(config_path), "--set", "data.subset=1", "--traceback"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interruption_says_how_to_go_on(config_path, tmp_path, monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "make_estimator", interrupted)
+    assert main([str(config_path), "--output", str(tmp_path / "run")]) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+
+
+def test_pending_seeds_of_a_new_folder(tmp_path):
+    config = configuration.resolve(DIGITS | {"seeds": [2, 0]}, "x")
+    assert pending_seeds(tmp_path / "none", config, resume=False) == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--texts", "a.txt"], "it holds no finished seed of a run"),
+        (["--array", "a.npy"], "has no model and no features folder"),
+    ],
+)
+def test_predict_needs_a_finished_seed(tmp_path, capsys, arguments, message):
+    assert main(["predict", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_predict_names_the_seeds_of_a_run(finished, capsys):
+    assert main(["predict", str(finished), "--array", "a.npy"]) == 2
+    assert "name one of its seeds: seed_0, seed_1" in capsys.readouterr().err
+
+
+def test_predict_refuses_texts_for_a_model_of_images(finished, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("one\ntwo\n")
+    assert main(["predict", str(finished / "seed_0"), "--texts", str(tmp_path / "texts.txt")]) == 2
+    assert "numeric rows" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A run of the real estimator, as small as can be."""
+    folder = tmp_path_factory.mktemp("real")
+    mode = {"name": "ladder", "hidden_units": [16]} | {"denoising_cost": [1000, 1, 0.1]}
+    cluster = TINY | {"n_rounds": 2, "verbose": 0, "mode": mode}
+    (folder / "tiny.json").write_text(json.dumps(DIGITS | {"cluster": cluster}), encoding="utf-8")
+    assert main([str(folder / "tiny.json"), "--output", str(folder / "run")]) == 0
+    return folder
+
+
+@pytest.mark.filterwarnings("default")
+def test_real_run_on_digits(real):
+    metrics = read_json(real / "run" / "seed_0" / "metrics.json")
+    assert metrics["rounds"] == 2
+    assert metrics["member_epochs"] == 4
+    assert 0.1 <= metrics["kingdra"]["acc"] <= 1
+    assert metrics["peak_rss_mb"] > 100
+    assert 0 <= metrics["ece"] <= 1
+    assert [path.name for path in (real / "run" / "seed_0" / "checkpoints").iterdir()] == ["run.json"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_predict_gives_the_labels_of_the_run(real, tmp_path, capsys):
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    from experiments.datasets import load
+
+    seed = real / "run" / "seed_0"
+    bunch = load("digits", images=True, subset=90)
+    np.save(tmp_path / "items.npy", bunch.X)
+    assert main(["predict", str(seed), "--array", str(tmp_path / "items.npy"), "--out", str(tmp_path / "out.csv")]) == 0
+    with open(tmp_path / "out.csv", newline="") as file:
+        predicted = [row["label"] for row in csv.DictReader(file)]
+    assert predicted == [row["label"] for row in read_labels(seed)]
+    (tmp_path / "images").mkdir()
+    Image.fromarray(load_digits().images[0].astype("uint8")).save(tmp_path / "images" / "zero.png")
+    capsys.readouterr()
+    assert main(["predict", str(seed), "--images", str(tmp_path / "images")]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header == "row,label,confidence,file"
+    assert line.endswith("zero.png")
+
+
+@pytest.mark.filterwarnings("default")
+def test_published_file_runs_unmodified(tmp_path, capsys):
+    (tmp_path / "ens_cluster_datasets" / "toy").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, array in (("X", rng.normal(size=(64, 6)).astype("float32")), ("Y", np.arange(64) % 3)):
+        np.save(tmp_path / "ens_cluster_datasets" / "toy" / f"train_{name}.npy", array)
+    flat = {"training_path": "ens_cluster_datasets/toy/train_X.npy", "n_class": 3, "fc_layer_sizes": [8, 8, 3]}
+    flat |= {"ground_truth_path": "ens_cluster_datasets/toy/train_Y.npy", "n_iter": 1, "n_en": 2, "high_th": 1}
+    flat |= {"n_epochs_per_iter0": 1, "n_epochs_per_iter": 1, "low_th": 0, "med_th": 4, "thresh": 0, "batch_size": 32}
+    (tmp_path / "toy.json").write_text(json.dumps(flat))
+    assert main([str(tmp_path / "toy.json"), "--output", str(tmp_path / "run")]) == 0
+    assert "Kingdra" in capsys.readouterr().out
+
+
+def test_a_killed_run_resumes_to_the_same_labels(tmp_path):
+    cluster = TINY | {"n_rounds": 4, "epochs_first_round": 8, "mode": {"name": "ladder", "hidden_units": [64, 64]}}
+    (tmp_path / "tiny.json").write_text(json.dumps(DIGITS | {"cluster": cluster}), encoding="utf-8")
+    command = [sys.executable, "run_exp.py", str(tmp_path / "tiny.json"), "--output"]
+    subprocess.run([*command, str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    killed = tmp_path / "killed" / "seed_0" / "history.jsonl"
+    process = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not (killed.exists() and killed.read_text().count("\n") >= 2) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed.parent / "metrics.json").exists()
+    subprocess.run([*command, str(tmp_path / "killed"), "--resume"], cwd=ROOT, check=True, capture_output=True)
+    whole = tmp_path / "whole" / "seed_0"
+    assert (killed.parent / "labels.csv").read_bytes() == (whole / "labels.csv").read_bytes()
+    lines = [HistoryWriter(folder / "history.jsonl").read() for folder in (whole, killed.parent)]
+    assert [line["round"] for line in lines[1]] == [0, 1, 2, 3]
+    assert [line["acc"] for line in lines[0]] == [line.get("acc") for line in lines[1]]

@@ -1,0 +1,68 @@
+"""Everything that scikit-learn asks of a clusterer; no check is expected to fail."""
+
+import pytest
+from sklearn.base import clone, is_clusterer
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from kingdra_cluster import KingdraCluster, LadderIM
+
+TINY = {"hidden_units": (4,), "batch_size": 64}
+LADDER = LadderIM(3, n_epochs=1, **TINY)
+KINGDRA = KingdraCluster(
+    3, mode=LadderIM(**TINY), n_members=2, n_rounds=1, epochs_first_round=1, epochs_per_round=1, confidence_threshold=0
+)
+
+pytestmark = [
+    pytest.mark.usefixtures("eager"),
+    pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
+    pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
+]
+
+
+@parametrize_with_checks([LADDER, KINGDRA])
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_they_are_clusterers_that_take_sparse_rows():
+    for estimator in (LADDER, KINGDRA):
+        assert is_clusterer(estimator)
+        assert estimator.__sklearn_tags__().input_tags.sparse
+
+
+def test_arguments_of_a_mode_are_reached_through_the_ensemble():
+    model = clone(KINGDRA)
+    assert model.get_params()["mode__hidden_units"] == (4,)
+    model.set_params(mode__noise_std=0.7, n_rounds=3)
+    assert (model.mode.noise_std, model.n_rounds) == (0.7, 3)
+    assert KINGDRA.mode.noise_std == 0.3
+    with pytest.raises(ValueError, match="Invalid parameter 'noise'"):
+        model.set_params(mode__noise=1)
+
+
+def test_clones_share_arguments_and_nothing_learnt(blobs):
+    model = clone(KINGDRA).set_params(random_state=0).fit(blobs)
+    again = clone(model)
+    assert not [name for name in vars(again) if name.endswith("_")]
+    assert again.mode is not model.mode
+    assert repr(again) == repr(model)
+    assert not [name for name in vars(model.mode) if name.endswith("_")]  # the given mode is left as it was
+
+
+def test_pipelines_and_grids(blobs):
+    pipeline = make_pipeline(MinMaxScaler(), clone(KINGDRA).set_params(random_state=0))
+    for parameters in ParameterGrid({"kingdracluster__mode__noise_std": [0.0, 1.0]}):
+        labels = clone(pipeline).set_params(**parameters).fit_predict(blobs)
+        assert labels.shape == (90,)
+    for argument in ("mode__noise_std", "n_members"):
+        assert f"kingdracluster__{argument}" in pipeline.get_params()
+
+
+def test_fit_predict_is_the_labels(blobs):
+    for estimator in (LADDER, KINGDRA):
+        model = clone(estimator).set_params(random_state=0)
+        assert (model.fit_predict(blobs) == model.labels_).all()
