@@ -1,0 +1,32 @@
+# `make run` and `make test` each create the virtual environment if there is none, install, and do their job.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+RUN = kingdra_ladder_im_digits
+
+.PHONY: run test test-all lint wheel clean
+
+$(VENV)/installed: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@
+
+run: $(VENV)/installed
+	rm -rf runs/$(RUN)
+	$(BIN)/python run_exp.py configs/$(RUN).json --n-jobs 2
+
+test: $(VENV)/installed lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/installed lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+wheel: $(VENV)/installed
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
