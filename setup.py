@@ -12,7 +12,15 @@ extras = {
     "faiss": ["faiss-cpu>=1.8"],
     "dask": ["distributed>=2024.1"],
     "tensorboard": ["tensorboard>=2.16"],
-    "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.9", "build>=1.2", "pandas>=2.2", "pillow>=10"],
+    "test": [
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "ruff>=0.9",
+        "build>=1.2",
+        "pandas>=2.2",
+        "pillow>=10",
+    ],
 }
 
 setup(

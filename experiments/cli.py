@@ -10,6 +10,7 @@ from pathlib import Path
 
 from experiments import config as configuration
 from experiments.data_home import data_home
+from experiments.quiet import without_chatter
 from experiments.run_folder import pending_seeds
 
 EPILOG = """examples:
@@ -45,7 +46,7 @@ def predict_parser():
     parser = argparse.ArgumentParser(prog="run_exp.py predict", description="Label new items with a finished run.")
     parser.add_argument("run", help="folder of a seed, such as runs/kingdra_ladder_im_digits/seed_0")
     items = parser.add_mutually_exclusive_group(required=True)
-    items.add_argument("--texts", metavar="FILE", help="a text a line, or a folder of text files")
+    items.add_argument("--texts", metavar="FILE", help="a file with a text a line")
     items.add_argument("--images", metavar="DIR", help="a folder of images")
     items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz or .csv file")
     parser.add_argument("--out", metavar="CSV", help="file to write (default: standard output)")
@@ -101,26 +102,28 @@ def _run(args):
         return
     folder = Path(args.output or Path("runs", config["name"]))
     pending_seeds(folder, config, args.resume)
-    _quiet_tensorflow()
-    from experiments.run import run
+    _set_tensorflow_up()
+    with without_chatter():
+        from experiments.run import run
 
-    run(config, folder, data_home=home, resume=args.resume)
+        run(config, folder, data_home=home, resume=args.resume)
 
 
 def _predict(args):
     from experiments.predict import check_folder, predict
 
     check_folder(args.run)
-    _quiet_tensorflow()
+    _set_tensorflow_up()
     kind = next(kind for kind in ("texts", "images", "array") if getattr(args, kind))
-    predict(args.run, kind, getattr(args, kind), args.out)
+    with without_chatter():
+        predict(args.run, kind, getattr(args, kind), args.out)
 
 
 def _show_warning(message, category, *_, **__):
     print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _quiet_tensorflow():
-    """Settings that TensorFlow reads when it is imported: GPU memory on demand, no start-up chatter."""
+def _set_tensorflow_up():
+    """Settings that TensorFlow reads when it is imported: GPU memory on demand, few log lines."""
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
