@@ -174,6 +174,7 @@ def test_the_hash_tells_type_shape_and_every_entry_apart():
     changed[3, 2] += 1e-12
     variants = [X, X.astype("float32"), X.astype("int64"), X.reshape(3, 4), X[:3], X[::-1], -X, changed, X.T]
     variants += [sparse.csr_matrix(X), sparse.csr_matrix(X[::-1]), X.astype(">f8")]
+    variants += [np.zeros((4, 3)), np.zeros((4, 3), "int64"), np.zeros((4, 3), "uint64"), np.zeros((8, 3), "float32")]
     hashes = [data_hash(variant) for variant in variants]
     assert len(set(hashes)) == len(variants)
     assert all(len(digest) == 64 for digest in hashes)

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+
+from kingdra_cluster.pseudo_labels import name_buckets
+from kingdra_cluster.rounds import BucketMemory, RoundState, find_consensus, has_settled, labelled_set
+from tests.oracles import synthetic_ensemble
+
+
+def outputs_of(member_labels, n_clusters, sureness=0.9):
+    """Probabilities whose argmax are given labels."""
+    rest = (1 - sureness) / max(1, n_clusters - 1)
+    outputs = np.full((*member_labels.shape, n_clusters), rest, dtype="float32")
+    np.put_along_axis(outputs, member_labels[..., None].astype(int), sureness, axis=2)
+    return list(outputs)
+
+
+# The aligned ensemble
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_members_with_other_names_are_aligned_before_they_are_averaged(seed):
+    classes, labels = synthetic_ensemble(300, n_members=5, n_clusters=4, error_rate=0.1, seed=seed)
+    consensus = find_consensus(outputs_of(labels, 4), labels)
+    found = consensus.probabilities.argmax(axis=1)
+    table = np.zeros((4, 4))
+    np.add.at(table, (classes, found), 1)
+    assert table.max(axis=1).sum() / 300 > 0.95
+    np.testing.assert_allclose(consensus.probabilities.sum(axis=1), 1, rtol=1e-5)
+    mean = np.zeros((300, 4))
+    for output, mapping in zip(outputs_of(labels, 4), consensus.mappings, strict=True):
+        for cluster in range(4):
+            mean[:, mapping[cluster]] += output[:, cluster] / 5
+    np.testing.assert_allclose(consensus.probabilities, mean, rtol=1e-5)
+
+
+def test_clusters_keep_the_names_that_they_had():
+    classes, labels = synthetic_ensemble(300, n_members=5, n_clusters=4, error_rate=0.1, seed=0)
+    for names in ([0, 1, 2, 3], [3, 0, 2, 1], [1, 2, 3, 0]):
+        previous = np.array(names)[classes]
+        consensus = find_consensus(outputs_of(labels, 4), labels, previous)
+        assert np.mean(consensus.probabilities.argmax(axis=1) == previous) > 0.95
+        assert np.sort(consensus.mappings).tolist() == [[0, 1, 2, 3]] * 5
+
+
+def test_agreement_is_the_mean_share_of_rows_in_aligned_names():
+    labels = np.array([[0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 0]])
+    assert find_consensus(outputs_of(labels, 2), labels).agreement == pytest.approx((1 + 0.75 + 0.75) / 3)
+    assert find_consensus(outputs_of(labels[:1], 2), labels[:1]).agreement == 1
+
+
+# Which buckets the next round learns from
+
+
+def test_usable_buckets_are_taken_even_if_earlier_ones_were_larger():
+    memory = BucketMemory(2)
+    large, small = np.array([0, 0, 1, 1, -1]), np.array([0, 1, -1, -1, -1])
+    memory.update(large)
+    assert (memory.buckets is large, memory.reused) == (True, False)
+    memory.update(small)
+    assert (memory.buckets is small, memory.best is large, memory.reused) == (True, True, False)
+
+
+def test_an_unusable_set_brings_back_the_best_so_far():
+    memory = BucketMemory(2)
+    small, large, unusable = np.array([0, 1, -1, 0]), np.array([0, 1, 0, 1]), np.array([0, 0, 0, -1])
+    for found in (small, large, small, unusable):
+        memory.update(found)
+    assert (memory.buckets is large, memory.reused) == (True, True)
+    memory.update(small)
+    assert (memory.buckets is small, memory.reused) == (True, False)
+
+
+def test_of_equally_good_sets_the_later_one_is_remembered():
+    memory = BucketMemory(2)
+    first, second = np.array([0, 1, -1]), np.array([-1, 0, 1])
+    memory.update(first)
+    memory.update(second)
+    assert memory.best is second
+
+
+def test_without_any_usable_set_there_are_no_labels():
+    memory = BucketMemory(3)
+    memory.update(np.array([0, 1, -1]))
+    assert memory.buckets is None
+    assert memory.best is None
+    memory.update(np.array([-1, -1, -1]))
+    assert memory.buckets is None
+
+
+# What the members are taught
+
+
+BUCKETS = np.array([0, 0, -1, 1, 2, -1, 2, 2, 1, -1])
+MEMBERS = np.array([[1, 1, 0, 2, 0, 0, 0, 0, 2, 1], [2, 2, 2, 1, 0, 0, 0, 0, 1, 1], [0, 0, 2, 1, 2, 0, 2, 2, 1, 1]])
+
+
+def test_the_labelled_set_is_balanced_and_made_of_bucket_rows():
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True)
+    assert len(rows) == len(BUCKETS)
+    assert sorted(np.bincount(BUCKETS[rows]).tolist()) == [3, 3, 4]
+    assert classes.shape == (3, 10)
+
+
+def test_shared_names_are_those_of_the_last_member():
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True)
+    for member in range(3):
+        np.testing.assert_array_equal(classes[member], MEMBERS[-1][rows])
+
+
+def test_own_names_are_those_of_each_member():
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=False)
+    for member in range(3):
+        np.testing.assert_array_equal(classes[member], MEMBERS[member][rows])
+    assert (classes[0] != classes[1]).any()
+
+
+def test_a_member_that_errs_is_taught_its_majority_name():
+    wrong = MEMBERS.copy()
+    wrong[0, 7] = 1  # one row of bucket 2
+    rows, classes = labelled_set(BUCKETS, wrong, 3, shared_mapping=False)
+    np.testing.assert_array_equal(classes[0], MEMBERS[0][rows])
+    np.testing.assert_array_equal(name_buckets(BUCKETS, wrong[0], 3), [1, 2, 0])
+
+
+# When to stop
+
+
+def state_after(*changes):
+    """A state whose rounds changed the given shares of labels; None = an unsupervised round."""
+    history = [{"supervised": change is not None, "changed": 0.0 if change is None else change} for change in changes]
+    return RoundState(history, *[None] * 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "tol", "settled"),
+    [
+        ((0.0, 0.0), 0.001, True),
+        ((0.5, 0.001, 0.001), 0.001, True),
+        ((0.001, 0.002), 0.001, False),
+        ((0.002, 0.001), 0.001, False),
+        ((0.0,), 0.001, False),
+        ((None, 0.0), 0.001, False),
+        ((None, None), 0.001, False),
+        ((0.0, None), 0.001, False),
+        ((None, 0.0, 0.0), 0.001, True),
+        ((0.0, 0.0), None, False),
+        ((0.0, 0.0), 0.0, True),
+        ((0.001, 0.0), 0.0, False),
+    ],
+)
+def test_two_quiet_supervised_rounds_in_a_row_end_the_fit(changes, tol, settled):
+    assert has_settled(state_after(*changes), tol) is settled
+
+
+def test_nothing_has_settled_before_the_first_round():
+    assert not has_settled(None, 1.0)
