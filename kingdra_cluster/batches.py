@@ -5,6 +5,7 @@ import numpy as np
 from scipy import sparse
 
 CHUNK_ROWS = 4096
+SMALLEST_SCALE = 1e-37  # its reciprocal still fits into float32
 
 
 def dense_rows(X, rows, scale=1.0):
@@ -43,6 +44,8 @@ def root_mean_square(X):
         entries = selected.data if sparse.issparse(selected) else np.asarray(selected)
         total += float(np.sum(np.square(entries, dtype=np.float64)))
     scale = float(np.sqrt(total / np.prod(X.shape, dtype=np.float64)))
+    if 0 < scale < SMALLEST_SCALE:
+        raise ValueError(f"X must have a root mean square of 0 or at least {SMALLEST_SCALE}; it is {scale:.3g}")
     return scale if scale > 0 else 1.0
 
 

@@ -62,7 +62,7 @@ class Checkpoints:
         self.folder = Path(folder or self._temporary.name)
         if not (self.folder / "run.json").is_file():
             write_json(self.folder / "run.json", identity)
-        self._compare(read_json(self.folder / "run.json"), identity)
+        self._compare(read_json(self.folder / "run.json", keys=()), identity)
 
     def _compare(self, found, expected):
         for key in sorted(found.keys() | expected.keys()):
@@ -92,7 +92,7 @@ class Checkpoints:
             return None
         folder = finished[-1].parent
         index = int(folder.name.removeprefix("round_"))
-        return index, read_json(finished[-1]), read_arrays(folder / "round.npz")
+        return index, read_json(finished[-1], keys=()), read_arrays(folder / "round.npz")
 
     def close(self):
         """Remove a temporary folder."""

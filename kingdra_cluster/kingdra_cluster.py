@@ -15,10 +15,10 @@ from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_t
 from kingdra_cluster.parallel import member_workers
 from kingdra_cluster.persistence import manifest
 from kingdra_cluster.progress import report, round_line
-from kingdra_cluster.pseudo_labels import LABELLERS, aligned_average
-from kingdra_cluster.rounds import similarity_graph, train_rounds
+from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.rounds import find_buckets, similarity_graph, train_rounds
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
-from kingdra_cluster.validation import Integral, Real, check_choice, check_number, check_numbers, check_rows
+from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
 class KingdraCluster(ClusterMixin, BaseEstimator):
@@ -95,7 +95,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     Notes
     -----
     With one job the members are trained in this process, whose TensorFlow is then given
-    ``threads_per_member`` threads if it has not run yet.
+    ``threads_per_member`` threads if it has not run yet.  The members' states (weights and the optimizer's
+    two moments: 12 bytes a weight) of two rounds lie in ``checkpoint_dir``, or else in the temporary folder.
 
     References
     ----------
@@ -106,8 +107,10 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     >>> from sklearn.datasets import make_blobs
     >>> from kingdra_cluster import KingdraCluster, LadderIM
     >>> X, _ = make_blobs(n_samples=300, centers=3, random_state=0)
-    >>> mode = LadderIM(hidden_units=(32,))
-    >>> model = KingdraCluster(3, mode=mode, n_members=3, n_rounds=2, epochs_first_round=20, random_state=0).fit(X)
+    >>> mode = LadderIM(hidden_units=(32,), learning_rate=0.01)
+    >>> model = KingdraCluster(
+    ...     3, mode=mode, n_members=3, n_rounds=2, epochs_first_round=40, confidence_threshold=0.5, random_state=0
+    ... ).fit(X)
     >>> model.labels_.shape
     (300,)
     """
@@ -175,9 +178,10 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         TypeError, ValueError
             Before any long work, if an argument, X or the folder of checkpoints is not as expected.
         """
-        self._check_parameters()
-        X = check_rows(self, X, reset=True)
+        check_ensemble(self)
         mode = self._member_mode()
+        mode.check_parameters()
+        X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
         workers = member_workers(self.n_jobs, self.threads_per_member)
@@ -268,25 +272,11 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         vars(loaded).update(description["fitted"], **arrays, members_=[models[name] for name in sorted(models)])
         confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
         loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
+        find_buckets(loaded, loaded.similarity_graph_)
         return loaded
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
-
-    def _check_parameters(self):
-        counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
-        check_numbers(self, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
-        check_number("low_agreement", self.low_agreement, Integral, 0)
-        if self.high_agreement is not None:
-            check_number("high_agreement", self.high_agreement, Integral, 0, maximum=self.n_members - 1)
-        check_number("confidence_threshold", self.confidence_threshold, Real, 0, maximum=1)
-        for name in ("tol", "mi_weight_later"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), Real, 0)
-        check_choice("labeller", self.labeller, LABELLERS)
-        if self.scale is not None:
-            check_choice("scale", self.scale, ["rms"])
-        self._member_mode().check_parameters()
 
     def _member_mode(self):
         """Return the members' hyper-parameters, with what the ensemble decides filled in."""
@@ -295,4 +285,4 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         else:
             check_choice("mode", self.mode, MODES)
             mode = MODES[self.mode]()
-        return mode.set_params(n_clusters=self.n_clusters, scale=self.scale, random_state=None, verbose=0)
+        return mode.set_params(n_clusters=int(self.n_clusters), scale=self.scale, random_state=None, verbose=0)

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 from sklearn.base import clone
 
-from kingdra_cluster.modes.base import predict_rows
+from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
+from kingdra_cluster.saving import jsonable
 
 
 class MemberResult(NamedTuple):
@@ -94,10 +95,7 @@ def member_classifier(mode, path, input_shape, scale):
 
 def _store(target, network, mode, X, scale, losses):
     """Freeze the statistics, label every row and write state, classifier and answers as one file."""
-    if not np.isfinite(losses["loss"]):
-        raise FloatingPointError(
-            f"training diverged: the loss is {losses['loss']}; a smaller learning_rate or input scale may help"
-        )
+    check_loss(losses["loss"])
     weights = mode.freeze(network, X, scale)
     classifier = mode.make_classifier(X.shape[1:], scale)
     classifier.set_weights(weights)
@@ -110,7 +108,8 @@ def _store(target, network, mode, X, scale, losses):
 
 
 def _key(mode, input_shape):
-    return type(mode), json.dumps(mode.get_params(), default=list, sort_keys=True), tuple(input_shape)
+    parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
+    return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
 
 
 @lru_cache(maxsize=2)

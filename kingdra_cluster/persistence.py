@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import tempfile
-import zipfile
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -46,18 +45,27 @@ def write_json(path, value):
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path):
+def read_json(path, keys=None):
     """Read a JSON file.
+
+    Parameters
+    ----------
+    path : path
+    keys : sequence of str, optional
+        The file must hold an object with these keys.
 
     Raises
     ------
     ValueError
-        If the file is damaged; the message names it.
+        If the file is damaged, or holds something else; the message names it.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged: expected a JSON file ({error})") from error
+    if keys is not None and (not isinstance(value, dict) or not value.keys() >= set(keys)):
+        raise ValueError(f"{path} is damaged: expected a JSON object with the keys {list(keys)}")
+    return value
 
 
 def write_arrays(path, **arrays):
@@ -74,11 +82,12 @@ def read_arrays(path):
     ValueError
         If the file is truncated, damaged or holds Python objects; the message names it.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} is damaged or not a file of plain arrays: {error}") from error
+    with open(path, "rb") as file:  # numpy leaves it open where it cannot read it
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except Exception as error:  # zipfile and numpy raise a dozen kinds of error for damaged bytes
+            raise ValueError(f"{path} is damaged or not a file of plain arrays: {error}") from error
 
 
 def data_hash(X):

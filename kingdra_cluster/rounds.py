@@ -200,6 +200,11 @@ def has_settled(state, tol):
     return all(record["supervised"] and record["changed"] <= tol for record in state.history[-2:])
 
 
+def find_buckets(settings, graph):
+    """Return the buckets of a graph by the labeller of ``settings``, and mark them in the graph."""
+    return LABELLERS[settings.labeller](graph, settings.n_clusters)
+
+
 def _conclude(settings, previous, results, *, supervised, epochs):
     """Build the state after a round from what the members handed back."""
     n_clusters = settings.n_clusters
@@ -208,7 +213,7 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
-    found = LABELLERS[settings.labeller](graph, n_clusters)
+    found = find_buckets(settings, graph)
     memory = BucketMemory(n_clusters, None if previous is None else previous.memory.best)
     memory.update(found)
     buckets = found if memory.buckets is None else memory.buckets
@@ -283,6 +288,7 @@ def _restore(settings, checkpoints):
     member_labels = np.stack([output.argmax(axis=1) for output in outputs])
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
+    find_buckets(settings, graph)
     memory = BucketMemory(settings.n_clusters, arrays.get("best"))
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])

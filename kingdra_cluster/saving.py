@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kingdra_cluster.persistence import read_arrays, read_json, write_arrays, write_json
 
@@ -13,10 +14,11 @@ DESCRIPTION = "estimator.json"
 
 def jsonable(value):
     """Return an argument as JSON can hold it; what drives no prediction (a generator, callbacks) becomes null."""
-    if isinstance(value, (tuple, list)) and all(isinstance(item, (int, float, str)) for item in value):
-        return list(value)
-    if hasattr(value, "item"):
-        return value.item()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        items = [jsonable(item) for item in value]
+        return None if None in items else items
     return value if isinstance(value, (int, float, str, bool, type(None))) else None
 
 
@@ -48,7 +50,7 @@ def save_folder(folder, description, arrays, models):
         for name, model in models.items():
             model.save(new / f"{name}.keras")
         write_arrays(new / "arrays.npz", **arrays)
-        write_json(new / DESCRIPTION, {"format": FORMAT, **description})
+        write_json(new / DESCRIPTION, {"format": FORMAT, "models": sorted(models), **description})
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
@@ -71,14 +73,18 @@ def load_folder(folder, expected_class):
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(f"folder must hold a saved estimator ({DESCRIPTION}); received {str(folder)!r}")
-    description = read_json(folder / DESCRIPTION)
-    found = (description.get("class"), description.get("format"))
+    description = read_json(folder / DESCRIPTION, keys=("format", "class", "parameters", "fitted", "models"))
+    found = (description["class"], description["format"])
     if found != (expected_class, FORMAT):
         raise ValueError(f"{folder} must hold a {expected_class} of format {FORMAT}; it holds {found[0]} of {found[1]}")
+    missing = [name for name in description["models"] if not (folder / f"{name}.keras").is_file()]
+    if missing:
+        raise ValueError(f"{folder} is incomplete: {missing[0]}.keras is missing")
     models = {}
-    for path in sorted(folder.glob("*.keras")):
+    for name in description["models"]:
+        path = folder / f"{name}.keras"
         try:
-            models[path.stem] = keras.saving.load_model(path, compile=False, safe_mode=True)
+            models[name] = keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             raise ValueError(f"{path} is damaged or not a plain Keras model: {error}") from error
     return description, read_arrays(folder / "arrays.npz"), models

@@ -1,10 +1,16 @@
 """Checks of arguments and rows: every error names the argument, what was expected and what was received."""
 
 import difflib
+import os
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import validate_data
+
+from kingdra_cluster.pseudo_labels import LABELLERS
+
+BLOCK_ROWS = 65536
 
 
 def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
@@ -37,6 +43,12 @@ def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
             raise ValueError(f"{name} must be {noun}{limit}; received {name}={value!r}")
 
 
+def check_flag(name, value):
+    """Raise ``TypeError`` unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; received {name}={value!r} of type {type(value).__name__}")
+
+
 def check_choice(name, value, choices):
     """Raise ``ValueError`` unless ``value`` is one of the names in ``choices``; suggest the nearest."""
     if isinstance(value, str) and value in choices:
@@ -50,6 +62,33 @@ def check_numbers(estimator, ranges):
     """Check several of an estimator's arguments: ``ranges`` maps a name to the arguments of `check_number`."""
     for name, (kind, *minimum) in ranges.items():
         check_number(name, getattr(estimator, name), kind, *minimum)
+
+
+def check_ensemble(ensemble):
+    """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
+    counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
+    check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
+    check_number("low_agreement", ensemble.low_agreement, Integral, 0)
+    if ensemble.high_agreement is not None:
+        check_number("high_agreement", ensemble.high_agreement, Integral, 0, maximum=ensemble.n_members - 1)
+    check_number("confidence_threshold", ensemble.confidence_threshold, Real, 0, maximum=1)
+    for name in ("tol", "mi_weight_later"):
+        if getattr(ensemble, name) is not None:
+            check_number(name, getattr(ensemble, name), Real, 0)
+    check_choice("labeller", ensemble.labeller, LABELLERS)
+    if ensemble.scale is not None:
+        check_choice("scale", ensemble.scale, ["rms"])
+    check_flag("shared_mapping", ensemble.shared_mapping)
+    if ensemble.n_jobs is not None and (isinstance(ensemble.n_jobs, bool) or not isinstance(ensemble.n_jobs, Integral)):
+        raise TypeError(f"n_jobs must be an integer or None; received n_jobs={ensemble.n_jobs!r}")
+    if ensemble.n_jobs == 0:
+        raise ValueError("n_jobs must be a number of processes, or -1 for one a core; received n_jobs=0")
+    folder, callbacks = ensemble.checkpoint_dir, ensemble.callbacks
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
+    listed = callbacks is None or isinstance(callbacks, (list, tuple))
+    if not listed or not all(callable(callback) for callback in callbacks or ()):
+        raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")
 
 
 def check_rows(estimator, X, *, reset):
@@ -67,10 +106,30 @@ def check_rows(estimator, X, *, reset):
     array or CSR matrix of the input's own numeric type
     """
     X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_min_samples=1 + reset)
+    largest = max((float(np.abs(entries).max(initial=0)) for entries in _blocks(X)), default=0.0)
+    if largest > float(np.finfo(np.float32).max):
+        raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")
     n_clusters = estimator.n_clusters
     if reset and X.shape[0] < n_clusters:
         raise ValueError(f"X must have at least n_clusters={n_clusters} rows; received n_samples={X.shape[0]}")
     return X
 
 
-__all__ = ["Integral", "Real", "check_choice", "check_number", "check_numbers", "check_rows"]
+def _blocks(X):
+    """Yield the entries of X in blocks, if its type reaches beyond float32."""
+    entries = X.data if sparse.issparse(X) else X
+    if entries.dtype.kind == "f" and entries.dtype.itemsize > 4:
+        for start in range(0, len(entries), BLOCK_ROWS):
+            yield entries[start : start + BLOCK_ROWS]
+
+
+__all__ = [
+    "Integral",
+    "Real",
+    "check_choice",
+    "check_ensemble",
+    "check_flag",
+    "check_number",
+    "check_numbers",
+    "check_rows",
+]

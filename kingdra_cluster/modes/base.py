@@ -54,6 +54,14 @@ def clusterer_tags(tags, n_clusters):
     return tags
 
 
+def check_loss(loss):
+    """Raise ``FloatingPointError`` if a training ended with a loss that is no number."""
+    if not np.isfinite(loss):
+        raise FloatingPointError(
+            f"training diverged: the loss is {loss}; a smaller learning_rate or another scale of X may help"
+        )
+
+
 class ClusteringMode(ClusterMixin, BaseEstimator):
     """Base class of the modes: an estimator by itself and the members' training inside `KingdraCluster`.
 
@@ -105,6 +113,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         network = self.make_network(X.shape[1:], seed)
         batches = self.make_batches(X, seed=(seed, 0), scale=self.scale_)
         history = network.fit(batches, epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose))
+        check_loss(history.history["loss"][-1])
         self.history_ = [
             dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)
         ]
