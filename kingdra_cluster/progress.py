@@ -12,9 +12,9 @@ def duration(seconds):
     return f"{seconds / 3600:.1f} h"
 
 
-def seconds_left(history, n_rounds):
-    """Return the time that the remaining rounds take at the pace of the last one; it may stop earlier."""
-    return history[-1]["seconds"] * (n_rounds - len(history))
+def seconds_left(history, n_rounds, epochs):
+    """Return the time that the remaining rounds of ``epochs`` each take at the last one's pace; it may stop earlier."""
+    return history[-1]["seconds"] / history[-1]["epochs"] * epochs * (n_rounds - len(history))
 
 
 def round_line(record, n_rounds, n_rows):
@@ -25,7 +25,7 @@ def round_line(record, n_rounds, n_rows):
         f"round {record['round'] + 1:>{len(str(n_rounds))}}/{n_rounds} "
         f"{'supervised  ' if record['supervised'] else 'unsupervised'}  agreement {record['agreement']:.3f}  "
         f"pseudo-labelled {record['pseudo_labelled']:,} of {n_rows:,} rows in {record['buckets']} buckets{origin}"
-        f"{changed}  {duration(record['seconds'])}, at most {duration(record['seconds_left'])} left"
+        f"{changed}  {duration(record['seconds'])}, about {duration(record['seconds_left'])} left"
     )
 
 

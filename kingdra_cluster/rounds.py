@@ -187,7 +187,8 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
         state = _conclude(settings, state, results, supervised=labelled is not None, epochs=epochs)
         _warn_of_buckets(state, settings)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
-        state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds), 3)
+        epochs = settings.epochs_first_round if state.memory.buckets is None else settings.epochs_per_round
+        state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds, epochs), 3)
         _save(state, checkpoints)
         index += 1
         yield state

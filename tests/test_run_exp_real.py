@@ -75,6 +75,7 @@ def test_published_file_runs_unmodified(tmp_path, capsys):
     assert "Kingdra" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_labels(tmp_path):
     cluster = TINY | {"n_rounds": 4, "epochs_first_round": 8, "mode": {"name": "ladder", "hidden_units": [64, 64]}}
     (tmp_path / "tiny.json").write_text(json.dumps(DIGITS | {"cluster": cluster}), encoding="utf-8")
