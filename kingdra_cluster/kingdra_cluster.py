@@ -185,7 +185,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
         workers = member_workers(self.n_jobs, self.threads_per_member)
-        checkpoints = Checkpoints(self.checkpoint_dir, fit_identity(self, mode, X, seed))
+        identity = {} if self.checkpoint_dir is None else fit_identity(self, mode, X, seed)
+        checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
             with workers:
                 options = {"seed": seed, "scale": self.scale_, "workers": workers, "checkpoints": checkpoints}

@@ -34,12 +34,12 @@ def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
         raise TypeError(f"{name} must be {noun}; received {name}={value!r} of type {type(value).__name__}")
     bounds = [
         (minimum, np.greater_equal, "at least"),
-        (above, np.greater, "above"),
+        (above, np.greater, "more than"),
         (maximum, np.less_equal, "at most"),
     ]
     for bound, holds, words in bounds:
         if not np.isfinite(value) or (bound is not None and not holds(value, bound)):
-            limit = f" {words} {bound}" if bound is not None else ""
+            limit = f" of {words} {bound}" if bound is not None else ""
             raise ValueError(f"{name} must be {noun}{limit}; received {name}={value!r}")
 
 

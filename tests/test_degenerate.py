@@ -153,7 +153,7 @@ def bad_numbers():
 
 
 OTHERS = [
-    ("LadderIM", "learning_rate", 0, "above 0"),
+    ("LadderIM", "learning_rate", 0, "more than 0"),
     ("LadderIM", "learning_rate", float("inf"), "finite number"),
     ("LadderIM", "hidden_units", (), "sequence"),
     ("LadderIM", "hidden_units", 8, "sequence"),
@@ -191,7 +191,7 @@ def test_bad_arguments_are_refused_by_name_before_any_work(monkeypatch, owner, n
 
 
 def test_the_modes_arguments_are_checked_by_the_ensemble_too():
-    with pytest.raises(ValueError, match="noise_std must be a finite number at least 0; received noise_std=-1"):
+    with pytest.raises(ValueError, match="noise_std must be a finite number of at least 0; received noise_std=-1"):
         make_kingdra(mode=LadderIM(noise_std=-1)).fit(X)
 
 
