@@ -7,11 +7,13 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 from experiments import config as configuration
 from experiments.data_home import data_home
 from experiments.quiet import without_chatter
 from experiments.run_folder import pending_seeds
+from kingdra_cluster.validation import check_ensemble
 
 EPILOG = """examples:
   run_exp.py configs/kingdra_ladder_im_digits.json
@@ -95,6 +97,7 @@ def _run(args):
         config["seeds"] = configuration.check_seeds(args.seeds)
     if args.n_jobs is not None:
         config["cluster"]["n_jobs"] = args.n_jobs
+    check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if args.dry_run:

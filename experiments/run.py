@@ -105,6 +105,7 @@ def run(config, folder, *, data_home=None, resume=False):
     """
     seeds = pending_seeds(folder, config, resume)
     if seeds:
+        make_estimator(config["cluster"], seeds[0], None, None).check_parameters()
         data = prepare(config["data"], data_home)
         shape = " x ".join(f"{size:,}" for size in data.X.shape)
         print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")

@@ -178,9 +178,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         TypeError, ValueError
             Before any long work, if an argument, X or the folder of checkpoints is not as expected.
         """
-        check_ensemble(self)
+        self.check_parameters()
         mode = self._member_mode()
-        mode.check_parameters()
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
@@ -216,6 +215,11 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             report(round_line(self.history_[-1], self.n_rounds, len(self.labels_)))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
+
+    def check_parameters(self):
+        """Raise on the first argument, of the ensemble or of its mode, that is out of range."""
+        check_ensemble(self)
+        self._member_mode().check_parameters()
 
     def predict_proba(self, X):
         """Return the mean probabilities of the aligned members, shape (n, n_clusters).

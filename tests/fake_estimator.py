@@ -13,6 +13,9 @@ class FakeKingdra:
         self.n_clusters, self.n_rounds, self.n_members = n_clusters, n_rounds, n_members
         self.callbacks, self.seed = callbacks, seed
 
+    def check_parameters(self):
+        pass
+
     def fit(self, X):
         rng = np.random.default_rng(self.seed)
         labels = KMeans(self.n_clusters, n_init=1, random_state=self.seed).fit_predict(np.asarray(X, float))

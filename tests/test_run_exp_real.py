@@ -61,6 +61,15 @@ def test_predict_gives_the_labels_of_the_run(real, tmp_path, capsys):
     assert line.endswith("zero.png")
 
 
+@pytest.mark.parametrize("setting", ["cluster.n_clusters=0", "cluster.mode.noise_std=-1"])
+def test_a_value_out_of_range_leaves_no_folder(tmp_path, capsys, setting):
+    (tmp_path / "tiny.json").write_text(json.dumps(DIGITS), encoding="utf-8")
+    assert main([str(tmp_path / "tiny.json"), "--set", setting, "--output", str(tmp_path / "run")]) == 2
+    name = setting.split("=")[0].split(".")[-1]
+    assert f"{name} must be" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.filterwarnings("default")
 def test_published_file_runs_unmodified(tmp_path, capsys):
     (tmp_path / "ens_cluster_datasets" / "toy").mkdir(parents=True)
