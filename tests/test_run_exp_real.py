@@ -72,12 +72,12 @@ def test_a_value_out_of_range_leaves_no_folder(tmp_path, capsys, setting):
 
 @pytest.mark.filterwarnings("default")
 def test_published_file_runs_unmodified(tmp_path, capsys):
-    (tmp_path / "ens_cluster_datasets" / "toy").mkdir(parents=True)
+    (tmp_path / "toy").mkdir()
     rng = np.random.default_rng(0)
     for name, array in (("X", rng.normal(size=(64, 6)).astype("float32")), ("Y", np.arange(64) % 3)):
-        np.save(tmp_path / "ens_cluster_datasets" / "toy" / f"train_{name}.npy", array)
-    flat = {"training_path": "ens_cluster_datasets/toy/train_X.npy", "n_class": 3, "fc_layer_sizes": [8, 8, 3]}
-    flat |= {"ground_truth_path": "ens_cluster_datasets/toy/train_Y.npy", "n_iter": 1, "n_en": 2, "high_th": 1}
+        np.save(tmp_path / "toy" / f"{name}.npy", array)
+    flat = {"training_path": "toy/X.npy", "n_class": 3, "fc_layer_sizes": [8, 8, 3]}
+    flat |= {"ground_truth_path": "toy/Y.npy", "n_iter": 1, "n_en": 2, "high_th": 1}
     flat |= {"n_epochs_per_iter0": 1, "n_epochs_per_iter": 1, "low_th": 0, "med_th": 4, "thresh": 0, "batch_size": 32}
     (tmp_path / "toy.json").write_text(json.dumps(flat))
     assert main([str(tmp_path / "toy.json"), "--output", str(tmp_path / "run")]) == 0
