@@ -66,7 +66,8 @@ def page(folders):
         "Written by `benchmarks/quality.py` from the files of the runs: percent, mean ± sample standard deviation over",
         "seeds.  *Mean member* and *aligned ensemble* are those of the last round before supervision: the same",
         "training without the graph.  *Published* is the Kingdra paper (ICLR 2020), on features of its own that are",
-        "not available: compare differences, not levels.",
+        "not available: compare differences, not levels.  Minutes are those of the runs, with whatever else the",
+        "machine was doing at the time.",
         "",
     ]
     runs = [(summarize(folder), _config(folder)) for folder in folders]
