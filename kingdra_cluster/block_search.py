@@ -3,7 +3,7 @@
 import numpy as np
 
 BLOCK_ROWS = 2048
-FIRST_BLOCK_ROWS = 256  # small, so that every later block meets a threshold
+_NARROW = 256
 _UNIT = np.finfo(np.float32).eps / 2
 _LOW_BITS = np.int64(0xFFFFFFFF)
 
@@ -14,7 +14,7 @@ def block_search(rows, queries, n_kept):
     Parameters
     ----------
     rows, queries : PreparedRows
-        Where they are the same object no row is found for itself.
+        Where they are the same object no row is found for itself, and every product serves two queries.
     n_kept : int
 
     Yields
@@ -26,55 +26,90 @@ def block_search(rows, queries, n_kept):
     indices : (block, n_kept) intp
         Of rows; the lower index first where scores are equal.
     """
-    step = queries.block_rows(at_most=max(16, min(BLOCK_ROWS, 2**22 // n_kept)))
-    for start in range(0, queries.n_rows, step):
-        block = queries.block(slice(start, start + step))
-        best = np.full((block.shape[0], n_kept), _keys(np.float32(-np.inf), 0))
-        first, width = 0, FIRST_BLOCK_ROWS
-        while first < rows.n_rows:
-            width = rows.block_rows(at_most=min(2 * width, BLOCK_ROWS))
-            scores = score(rows, block, slice(first, first + width))
-            if queries is rows:
-                leave_out_self(scores, np.arange(start, start + len(scores)), first)
-            best = _keep_best(best, scores, first)
-            first += width
+    search = _search_within(rows, n_kept) if queries is rows else _search_between(rows, queries, n_kept)
+    for start, best in search:
         best.sort(axis=1)
         yield start, *_unpack(best[:, ::-1])
 
 
-def score(rows, block, which, dtype=np.float32):
-    """Return the scores of a prepared block of queries with the rows of a slice, shape (queries, rows)."""
-    others = rows.block(which, dtype)
-    scores = block @ others.T
-    scores = scores if isinstance(scores, np.ndarray) else scores.toarray()
-    if rows.half_squares is not None:
-        scores -= rows.half_squares[which].astype(dtype)
-    return scores
+def _search_between(rows, queries, n_kept):
+    """Yield the first query of each block and the keys of its best rows."""
+    for asked in _blocks(queries, n_kept):
+        block = queries.block(asked)
+        best = _no_keys(block.shape[0], n_kept)
+        for own in _blocks(rows, n_kept):
+            scores = _scores(rows, own, _products(block, rows.block(own)))
+            best = _keep_best(best, scores, own.start)
+        yield asked.start, best
 
 
-def leave_out_self(scores, indices, first):
-    """Set the score of each query with itself, row `indices[i]`, to minus infinity; column 0 is row `first`."""
-    columns = indices - first
-    here = np.flatnonzero((columns >= 0) & (columns < scores.shape[1]))
-    scores[here, columns[here]] = -np.inf
+def _search_within(rows, n_kept):
+    """Yield the first row of each block and the keys of its best other rows."""
+    best, blocks = _no_keys(rows.n_rows, n_kept), _blocks(rows, n_kept)
+    for own in blocks:  # near the diagonal first: whatever comes later meets a threshold
+        block = rows.block(own)
+        scores = _scores(rows, own, _products(block, block))
+        np.fill_diagonal(scores, -np.inf)
+        best[own] = _keep_best(best[own], scores, own.start)
+    for number, own in enumerate(blocks):
+        block = rows.block(own)
+        for other in blocks[number + 1 :]:
+            products = _products(block, rows.block(other))
+            best[own] = _keep_best(best[own], _scores(rows, other, products), other.start)
+            best[other] = _keep_best(best[other], _scores(rows, own, products.T), own.start)
+        yield own.start, best[own]
+
+
+def _blocks(rows, n_kept):
+    step = rows.block_rows(at_most=max(16, min(BLOCK_ROWS, 2**22 // n_kept)))
+    return [slice(start, min(start + step, rows.n_rows)) for start in range(0, rows.n_rows, step)]
+
+
+def _products(block, others):
+    products = block @ others.T
+    return products if isinstance(products, np.ndarray) else products.toarray()
+
+
+def _scores(rows, which, products):
+    """Return the scores of queries with the rows of a slice, given their products."""
+    return products if rows.half_squares is None else products - rows.half_squares[which].astype(products.dtype)
+
+
+def _no_keys(n_queries, n_kept):
+    return np.full((n_queries, n_kept), _keys(np.full(1, -np.inf, dtype=np.float32), 0))
 
 
 def _keep_best(best, scores, first):
-    """Return the keys of the highest scores so far, the lowest of them in column 0."""
-    n_kept, width = best.shape[1], scores.shape[1]
-    threshold = _unpack(best.min(axis=1))[0]
-    above = np.flatnonzero(scores > threshold[:, None])
-    if not above.size:
-        return best
-    query, column = np.divmod(above, width)
-    counts = np.bincount(query, minlength=len(best))
-    widest = counts.max()
-    if 4 * widest > width:  # no use in picking them out
-        candidates = _keys(scores, np.arange(first, first + width))
+    """Return the keys of the best rows so far.
+
+    Parameters
+    ----------
+    best : (n_queries, n_kept) int64
+        Keys; minus infinity's where nothing was found yet.
+    scores : (n_queries, width) float32
+        Of row ``first`` and those after it; may be a transposed view.
+    first : int
+    """
+    n_queries, width = scores.shape
+    above = scores > _unpack(best.min(axis=1))[0][:, None]
+    if above.flags.c_contiguous:
+        query, column = np.divmod(np.flatnonzero(above), width)
     else:
-        candidates = np.full((len(best), widest), best.min())
-        position = np.arange(above.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        candidates[query, position] = _keys(scores.ravel()[above], column + first)
+        column, query = np.divmod(np.flatnonzero(above.T), n_queries)
+        order = np.argsort(query, kind="stable")
+        query, column = query[order], column[order]
+    counts = np.bincount(query, minlength=n_queries)
+    widest = counts.max()
+    if 4 * widest <= width:
+        candidates = np.full((n_queries, widest), best.min())
+        position = np.arange(query.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        candidates[query, position] = _keys(scores[query, column], column + first)
+    elif width <= _NARROW:
+        candidates = _keys(scores, np.arange(first, first + width))
+    else:  # too many to pick out: no threshold yet, or rows in a bad order
+        best = _keep_best(best, scores[:, : width // 2], first)
+        return _keep_best(best, scores[:, width // 2 :], first + width // 2)
+    n_kept = best.shape[1]
     return np.partition(np.concatenate([best, candidates], axis=1), -n_kept, axis=1)[:, -n_kept:]
 
 
@@ -113,7 +148,8 @@ def settle(rows, queries, start, scores, indices, n_neighbors):
     error = _rounding(rows, queries.norms[start : start + len(scores)], scores)
     gaps = -np.diff(scores[:, : n_neighbors + 1], axis=1)
     found = indices[:, :n_neighbors].copy()
-    unsure = np.flatnonzero((gaps < 2 * error[:, None]).any(axis=1))
+    undecided = np.zeros(len(scores), dtype=bool)
+    unsure = np.flatnonzero((gaps <= 2 * error[:, None]).any(axis=1))
     step = max(1, rows.block_rows(at_most=BLOCK_ROWS) // scores.shape[1])
     for first in range(0, len(unsure), step):
         which = unsure[first : first + step]
@@ -122,20 +158,22 @@ def settle(rows, queries, start, scores, indices, n_neighbors):
         found[which] = np.take_along_axis(indices[which], order, axis=1)
         last = np.take_along_axis(exact, order[:, -1:], axis=1)[:, 0]
         if not is_all:
-            again = which[last <= scores[which, -1] + error[which]]
-            found[again] = _search_exactly(rows, queries, again + start, n_neighbors)
+            undecided[which] = last <= scores[which, -1] + error[which]
+    again = np.flatnonzero(undecided)
+    found[again] = _search_exactly(rows, queries, again + start, n_neighbors)
     return found
 
 
 def _rounding(rows, norms, scores):
     """Bound the rounding errors of float32 scores, one a query, for all rows that could be near it.
 
-    Errors of a product's d roundings add up like a random walk: 4 sqrt(d) of them are not reached in practice.
+    The errors of a product's d roundings add up like a random walk; 2 sqrt(d) of them are hardly ever reached.
     """
-    reach = norms
-    if rows.half_squares is not None:  # a neighbour is no longer than its query and the distance between them
-        reach = norms + np.sqrt(np.maximum(norms**2 - 2.0 * scores[:, -1], 0.0))
-    return _UNIT * (4 * np.sqrt(rows.n_features) + 8) * reach * np.maximum(norms, reach)
+    walk = 2 * np.sqrt(rows.n_features)
+    if rows.half_squares is None:
+        return _UNIT * (walk + 4) * norms
+    reach = norms + np.sqrt(np.maximum(norms**2 - 2.0 * scores[:, -1], 0.0))  # no neighbour is longer than that
+    return _UNIT * (walk * norms + 4 * reach) * reach
 
 
 def _exact_scores(rows, queries, which, indices):
@@ -158,10 +196,10 @@ def _search_exactly(rows, queries, which, n_neighbors):
     for start in range(0, len(which), step):
         asked = which[start : start + step]
         block = queries.block(asked, np.float64)
-        firsts = range(0, rows.n_rows, width)
-        scores = np.hstack([score(rows, block, slice(first, first + width), np.float64) for first in firsts])
+        parts = [slice(first, first + width) for first in range(0, rows.n_rows, width)]
+        scores = np.hstack([_scores(rows, part, _products(block, rows.block(part, np.float64))) for part in parts])
         if rows is queries:
-            leave_out_self(scores, asked, 0)
+            scores[np.arange(len(asked)), asked] = -np.inf
         lowest = np.partition(scores, -n_neighbors, axis=1)[:, -n_neighbors]
         for line, (own, low) in enumerate(zip(scores, lowest, strict=True)):
             candidates = np.flatnonzero(own >= low)

@@ -34,7 +34,7 @@ def nearest_neighbors(X, n_neighbors, *, metric="cosine", queries=None, backend=
     -------
     (n or n_queries, n_neighbors) intp
         Indices of rows of X, nearest first.  A row is left out of its own neighbours by its index, so that its
-        duplicates are found.  Of equally near rows the lower index comes first (but near a row of zeros by faiss).
+        duplicates are found.  Of equally near rows the lower index comes first.
 
     Raises
     ------
@@ -46,8 +46,9 @@ def nearest_neighbors(X, n_neighbors, *, metric="cosine", queries=None, backend=
     Notes
     -----
     Products are taken in float32; what their rounding could have changed is settled in float64, so that neighbours
-    and their order are those of float64 arithmetic.  Time n^2 n_features, memory some 200 MB beside X and the answer.
-    A row with more ties at its last neighbour than half of `n_neighbors` costs a float64 pass over all rows.
+    and their order are those of float64 arithmetic.  Time n^2 n_features / 2 (every product serves both its rows),
+    memory some 200 MB and twice the answer.  A row with more ties at its last neighbour than half of `n_neighbors`
+    costs a float64 pass over all rows.
 
     Examples
     --------

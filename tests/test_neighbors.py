@@ -1,5 +1,7 @@
 import importlib.util
+import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from kingdra_cluster import neighbors as module
 from kingdra_cluster.neighbors import METRICS, nearest_neighbors, neighbor_accuracy, neighbor_votes
 
+ROOT = Path(__file__).parents[1]
 each_metric = pytest.mark.parametrize("metric", METRICS)
 needs_faiss = pytest.mark.skipif(not importlib.util.find_spec("faiss"), reason="faiss is not installed")
 
@@ -278,3 +281,18 @@ def test_counts_refuse_what_does_not_fit():
         neighbor_accuracy([[0]], [0, 1, 2])
     with pytest.raises(ValueError, match="labels must be from 0 to 1"):
         neighbor_votes([[0]], [2], 2)
+
+
+# The benchmark
+
+
+def test_the_benchmark_runs_and_saves_its_numbers(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("neighbors_benchmark", ROOT / "benchmarks" / "neighbors.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    benchmark.main(["--smoke", "--output", str(tmp_path / "numbers.json")])
+    report = json.loads((tmp_path / "numbers.json").read_text())
+    assert "sklearn x" in capsys.readouterr().out
+    assert {line["metric"] for line in report["lines"]} == set(METRICS)
+    assert not any(line["wrong"] for line in report["lines"])
+    assert len(report["growth_exponents"]) == 8
