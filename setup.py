@@ -43,6 +43,7 @@ setup(
         "scikit-learn>=1.6",
         "networkx>=3.2",
         "joblib>=1.4",
+        "threadpoolctl>=3.1",
         "matplotlib>=3.8",
     ],
     extras_require=extras,

@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -13,11 +12,10 @@ from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.persistence import manifest
 from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
-from kingdra_cluster.rounds import find_buckets, similarity_graph, train_rounds
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.rounds import train_rounds
+from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
@@ -34,24 +32,27 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
     n_members : int, default=10
-    n_rounds : int, default=40
-        Trainings in all, the first unsupervised one included.
-    epochs_first_round : int, default=5
-        Epochs of every unsupervised round.  Small data wants more: 5 epochs of 2,000 rows are 155 steps.
-    epochs_per_round : int, default=5
-        Epochs of every round with pseudo-labels.
+    n_rounds : int, default=3
+        Trainings in all, the first one included.
+    start : {"spectral", None}, default="spectral"
+        What the first round teaches: a spectral clustering of each member's own sample of rows, or (as published)
+        nothing, so that it is unsupervised.
+    epochs_first_round, epochs_per_round : int or None, default=None
+        Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
+    labeller : str, default="consensus"
+        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" groups the members' clusters and
+        takes the surest rows of every group; "published" takes dense cores of the similarity graph, equally many
+        rows of each.
     low_agreement : int, default=1
-        Two rows are far apart if at most this many members put them together.
+        Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None
-        Two rows are surely together if more than this many members say so; None is ``n_members - 1``: all.
-    confidence_threshold : float, default=0.9
+        Published rule: two rows are surely together if more members than this say so; None is all but one.
+    confidence_threshold : float, default=0.0
         A row takes part in the graph only if every member's largest probability is above this.
-    labeller : str, default="published"
-        Rule that turns the graph into buckets of sure rows: a name in `pseudo_labels.LABELLERS`.
-    shared_mapping : bool, default=True
-        Name the buckets for all members as the last member does, or for each as it does itself.
-    mi_weight_later : float or None, default=None
-        The mode's ``mi_weight`` from the first supervised round on; None keeps it.
+    shared_mapping : bool, default=False
+        Name the sure rows' clusters for all members as the last member does, or for each as it does itself.
+    mi_weight_later : float or None, default=0.0
+        The mode's ``mi_weight`` in every round that teaches; None keeps it.  It asks for clusters of equal size.
     scale : {"rms", None}, default="rms"
         Divide X by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3
@@ -121,15 +122,16 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         *,
         mode="ladder",
         n_members=10,
-        n_rounds=40,
-        epochs_first_round=5,
-        epochs_per_round=5,
+        n_rounds=3,
+        start="spectral",
+        epochs_first_round=None,
+        epochs_per_round=None,
+        labeller="consensus",
         low_agreement=1,
         high_agreement=None,
-        confidence_threshold=0.9,
-        labeller="published",
-        shared_mapping=True,
-        mi_weight_later=None,
+        confidence_threshold=0.0,
+        shared_mapping=False,
+        mi_weight_later=0.0,
         scale="rms",
         tol=1e-3,
         n_jobs=None,
@@ -143,6 +145,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.mode = mode
         self.n_members = n_members
         self.n_rounds = n_rounds
+        self.start = start
         self.epochs_first_round = epochs_first_round
         self.epochs_per_round = epochs_per_round
         self.low_agreement = low_agreement
@@ -243,23 +246,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             New, empty, or a saved estimator, which is replaced.
         """
         check_is_fitted(self)
-        parameters = {name: jsonable(value) for name, value in self.get_params(deep=False).items()}
-        mode = self._member_mode()
-        names = [name for name, known in MODES.items() if known is type(mode)]
-        mode_parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
-        parameters["mode"] = {"name": names[0], **mode_parameters} if names else None
-        graph = self.similarity_graph_
-        arrays = {
-            **{name: getattr(self, name) for name in ("labels_", "probabilities_", "pseudo_labels_", "mappings_")},
-            "member_labels": graph.labels,
-            "takes_part": graph.takes_part,
-        }
-        if hasattr(self, "feature_names_in_"):
-            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
-        fitted = {name: getattr(self, name) for name in ("scale_", "n_features_in_", "history_")}
-        description = {"class": "KingdraCluster", "parameters": parameters, "fitted": fitted, "manifest": manifest()}
-        models = {f"member_{index:03d}": member for index, member in enumerate(self.members_)}
-        save_folder(folder, description, arrays, models)
+        save_ensemble(self, self._member_mode(), folder)
 
     @classmethod
     def load(cls, folder):
@@ -267,18 +254,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
 
         A ``mode`` of the user's own is not restored (predicting needs only the saved classifiers): it is None then.
         """
-        description, arrays, models = load_folder(folder, cls.__name__)
-        parameters = description["parameters"]
-        if parameters["mode"] is not None:
-            mode_name = parameters["mode"].pop("name")
-            parameters["mode"] = MODES[mode_name](**parameters["mode"])
-        loaded = cls(**parameters)
-        labels, takes_part = arrays.pop("member_labels"), arrays.pop("takes_part")
-        vars(loaded).update(description["fitted"], **arrays, members_=[models[name] for name in sorted(models)])
-        confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
-        loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
-        find_buckets(loaded, loaded.similarity_graph_)
-        return loaded
+        return load_ensemble(cls, folder)
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from kingdra_cluster.pseudo_labels import LABELLERS
+from kingdra_cluster.labellers import LABELLERS
 
 BLOCK_ROWS = 65536
 
@@ -66,8 +66,11 @@ def check_numbers(estimator, ranges):
 
 def check_ensemble(ensemble):
     """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
-    counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
+    counts = ("n_clusters", "n_members", "n_rounds", "threads_per_member")
     check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
+    for name in ("epochs_first_round", "epochs_per_round"):
+        if getattr(ensemble, name) is not None:
+            check_number(name, getattr(ensemble, name), Integral, 1)
     check_number("low_agreement", ensemble.low_agreement, Integral, 0)
     if ensemble.high_agreement is not None:
         check_number("high_agreement", ensemble.high_agreement, Integral, 0, maximum=ensemble.n_members - 1)
@@ -76,6 +79,8 @@ def check_ensemble(ensemble):
         if getattr(ensemble, name) is not None:
             check_number(name, getattr(ensemble, name), Real, 0)
     check_choice("labeller", ensemble.labeller, LABELLERS)
+    if ensemble.start is not None:
+        check_choice("start", ensemble.start, ["spectral"])
     if ensemble.scale is not None:
         check_choice("scale", ensemble.scale, ["rms"])
     check_flag("shared_mapping", ensemble.shared_mapping)

@@ -19,13 +19,13 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
-    "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
+    "checks label_tuples similarity_graph pseudo_labels consensus labellers spectral_start teaching unsup_metrics": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
-    "checkpoints rounds kingdra_cluster": 5,
+    "checkpoints rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base"}  # in modes/: what any of them may import
 OF_A_MODE = {"ladder_network": "ladder"}  # files of one mode
@@ -277,7 +277,7 @@ def test_every_mode_has_a_classifier_of_stock_layers_that_its_weights_fit(mode, 
 @pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")
 @pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning")
 def test_every_mode_can_be_a_member_and_is_taught(mode, blobs, monkeypatch):
-    from kingdra_cluster.pseudo_labels import LABELLERS
+    from kingdra_cluster.labellers import LABELLERS
 
     monkeypatch.setitem(LABELLERS, "test", lambda graph, n_clusters: np.arange(graph.n_rows) % n_clusters)
     options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1, "random_state": 0}
