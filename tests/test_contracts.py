@@ -21,6 +21,7 @@ PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
     "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
+    "image_ops randaugment augment": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
