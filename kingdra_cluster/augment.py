@@ -211,7 +211,8 @@ def _random_crops(planes, seed):
     crop, flip = _split(seed, 2)
     n_images, _, height, width = planes.shape
     crops = image_ops.draw_crops(crop, n_images, height, width, 0.2)
-    return image_ops.crop_and_flip(planes, crops, tf.round(uniform(flip, (n_images,))))
+    cropped = image_ops.crop_and_flip(planes, crops, tf.round(uniform(flip, (n_images,))))
+    return tf.clip_by_value(cropped, 0.0, 1.0)  # weights that add up to 1 but for rounding
 
 
 def _unit(images):

@@ -89,7 +89,7 @@ def _sharpness(levels, factor):
 
 def _autocontrast(levels, _):
     low, high = (reduce(levels, axis=(1, 2), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
-    return tf.where(high > low, (levels - low) * 255.0 / tf.maximum(high - low, 1e-3), levels)
+    return tf.where(high > low, tf.minimum((levels - low) * 255.0 / tf.maximum(high - low, 1e-3), 255.0), levels)
 
 
 def _equalize(levels, _):
