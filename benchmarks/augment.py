@@ -2,7 +2,7 @@
 
 Prints a line for each recipe and size and saves the same numbers as JSON.  Images are tiles of the two photographs
 that scikit-learn ships.  One TensorFlow thread; a call's processor time is the median of several, after the
-first, which traces the graph.  With `--sheet FOLDER`, a PNG for each recipe: originals in the first column, views to the right.
+first, which traces the graph.  With `--sheet FOLDER`, a PNG for each recipe: originals in the first column, then views.
 
     python benchmarks/augment.py [--smoke] [--output FILE.json] [--sheet FOLDER]
 """
