@@ -95,7 +95,7 @@ def top_k_accuracy(y_true, probabilities, k=5):
         In [0, 1].
     """
     k = check_integer("k", k, 1)
-    true_class, class_of_cluster, probabilities = _match_columns(y_true, probabilities)
+    true_class, class_of_cluster, probabilities = match_columns(y_true, probabilities)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return float((class_of_cluster[best] == true_class[:, None]).any(axis=1).mean())
 
@@ -122,7 +122,7 @@ def ECE(y_true, probabilities, n_bins=15):  # noqa: N802
     Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks.  ICML 2017.
     """
     n_bins = check_integer("n_bins", n_bins, 1)
-    true_class, class_of_cluster, probabilities = _match_columns(y_true, probabilities)
+    true_class, class_of_cluster, probabilities = match_columns(y_true, probabilities)
     right = class_of_cluster[probabilities.argmax(axis=1)] == true_class
     confidence = probabilities.max(axis=1).astype(np.float64)
     bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], confidence, side="left")
@@ -228,7 +228,7 @@ def _contingency(y_true, y_pred):
     return classes, clusters, np.bincount(cluster * shape[1] + true_class, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _match_columns(y_true, probabilities):
+def match_columns(y_true, probabilities):
     """Class index of each row, class index matched to each cluster (-1 = none), and the checked probabilities."""
     y_true, probabilities = _check_labels("y_true", y_true), check_probabilities(probabilities)
     if len(probabilities) != y_true.size:
