@@ -22,7 +22,7 @@ FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
     "clean_split calibration": 0,
     "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
-    "image_ops randaugment augment": 1,
+    "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
