@@ -144,8 +144,20 @@ def neighbor_mixup(rows, neighbors, seed, *, largest_share=0.5):
     rows, neighbors = _check_vectors("rows", rows), _check_vectors("neighbors", neighbors)
     if rows.shape != neighbors.shape:
         raise ValueError(f"neighbors must have the shape of rows, {rows.shape}; received {neighbors.shape}")
-    share = uniform(_key(_check_seed(seed)), (rows.shape[0], 1), 0.0, largest_share)
+    share = uniform(_key(_check_seed(seed)), (tf.shape(rows)[0], 1), 0.0, largest_share)
     return rows + share * (neighbors - rows)
+
+
+def permutation(seed, number):
+    """Return the integers from 0 to ``number - 1`` in an order that depends on ``seed`` alone."""
+    return tf.argsort(uniform(_key(_check_seed(seed)), (number,)))
+
+
+def beta(seed, concentration):
+    """Return one number drawn from Beta(concentration, concentration), a float32 scalar in (0, 1)."""
+    alpha = tf.fill((2,), float(concentration))
+    first, second = tf.unstack(tf.random.stateless_gamma((2,), _key(_check_seed(seed)), alpha))
+    return first / (first + second)
 
 
 VIEWS = {
@@ -174,7 +186,7 @@ def _ruc_weak(images, seed):
 @tf.function
 def _nnm_strong(images, seed, padding, largest_cutout):
     flips, shifts, *draws, square = _split(_key(seed), 7)
-    n_images, height, width, _ = images.shape
+    n_images, (height, width) = tf.shape(images)[0], images.shape[1:3]
     flipped = tf.where(uniform(flips, (n_images,)) < 0.5, -1.0, 1.0)
     room = tf.constant([[width], [height]], tf.float32) * padding
     shift = tf.round(uniform(shifts, (2, n_images), -1.0) * tf.floor(room))
@@ -188,7 +200,7 @@ def _nnm_strong(images, seed, padding, largest_cutout):
 @tf.function
 def _ruc_strong(images, seed, cutout):
     geometry, square, *draws = _split(_key(seed), 4)
-    n_images, height, width, _ = images.shape
+    n_images, (height, width) = tf.shape(images)[0], images.shape[1:3]
     planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), geometry)
     levels = tf.transpose(planes, (0, 2, 3, 1)) * 255.0
     for draw in draws:
@@ -203,13 +215,13 @@ def _ruc_strong(images, seed, cutout):
 @tf.function
 def _vector(rows, seed, noise, dropout):
     drop, add = _split(_key(seed), 2)
-    kept = tf.cast(uniform(drop, rows.shape) >= dropout, tf.float32) / (1.0 - dropout)
-    return rows * kept + noise * tf.random.stateless_normal(rows.shape, add, alg="philox")
+    kept = tf.cast(uniform(drop, tf.shape(rows)) >= dropout, tf.float32) / (1.0 - dropout)
+    return rows * kept + noise * tf.random.stateless_normal(tf.shape(rows), add, alg="philox")
 
 
 def _random_crops(planes, seed):
     crop, flip = _split(seed, 2)
-    n_images, _, height, width = planes.shape
+    n_images, (height, width) = tf.shape(planes)[0], planes.shape[2:]
     crops = image_ops.draw_crops(crop, n_images, height, width, 0.2)
     cropped = image_ops.crop_and_flip(planes, crops, tf.round(uniform(flip, (n_images,))))
     return tf.clip_by_value(cropped, 0.0, 1.0)  # weights that add up to 1 but for rounding

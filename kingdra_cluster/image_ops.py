@@ -93,16 +93,16 @@ def colour_jitter(planes, seed, *, strengths=(0.4, 0.4, 0.4, 0.1), probability=0
     -------
     tensor of the shape of ``planes``, in [0, 1]
     """
-    n_images, channels, height, width = planes.shape
+    n_images, (channels, height, width) = tf.shape(planes)[0], planes.shape[1:]
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     factors = uniform(seeds[0], (4, n_images), -1.0) * tf.constant(strengths)[:, None]
     order = tf.argsort(uniform(seeds[1], (n_images, 4)), axis=1)
     changed, grey = tf.unstack(uniform(seeds[2], (2, n_images)) < tf.constant([[probability], [grey_probability]]))
-    pixels = tf.reshape(planes, (n_images, channels, height * width))
+    pixels = tf.reshape(planes, (-1, channels, height * width))
     matrix, offset = colour_matrix(tf.where(changed, factors, 0.0), order, tf.reduce_mean(pixels, axis=2))
     to_grey = tf.ones((channels, 1)) * tf.constant(LUMA[channels])
     matrix = tf.where(grey[:, None, None], to_grey @ matrix, matrix)
-    return tf.reshape(tf.clip_by_value(matrix @ pixels + offset, 0.0, 1.0), planes.shape)
+    return tf.reshape(tf.clip_by_value(matrix @ pixels + offset, 0.0, 1.0), (-1, channels, height, width))
 
 
 def colour_matrix(factors, order, mean):
@@ -158,8 +158,8 @@ def cutout(images, seed, smallest, largest):
     smallest, largest : int
         Bounds of the side in pixels, both included; what sticks out of the image is lost.
     """
-    n_images, height, width, _ = images.shape
-    draws = uniform(seed, (3, n_images))
+    height, width = images.shape[1:3]
+    draws = uniform(seed, (3, tf.shape(images)[0]))
     side = tf.floor(smallest + (largest - smallest + 1) * draws[0])[:, None]
     hidden = []
     for size, draw in ((height, draws[1]), (width, draws[2])):

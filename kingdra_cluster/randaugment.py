@@ -147,7 +147,7 @@ def apply_operations(levels, choices, magnitudes):
     """
     groups = [
         tf.dynamic_partition(values, choices, len(OPERATIONS))
-        for values in (tf.range(levels.shape[0]), levels, magnitudes)
+        for values in (tf.range(tf.shape(levels)[0]), levels, magnitudes)
     ]
     outputs = [operation(*group) for operation, *group in zip(OPERATIONS.values(), *groups[1:], strict=True)]
     return tf.ensure_shape(tf.dynamic_stitch(groups[0], outputs), levels.shape)

@@ -34,6 +34,16 @@ def test_a_view_depends_on_its_seed_alone(name):
 
 
 @each_view
+def test_a_view_can_be_part_of_a_graph_for_any_size_of_batch(name):
+    rows, view = rows_for(name), VIEWS[name]
+    shape = tf.TensorSpec([None, *rows.shape[1:]], rows.dtype)
+    graph = tf.function(view, input_signature=[shape, tf.TensorSpec([3], tf.int32)])
+    for n in (8, 3):
+        found = graph(rows[:n], tf.constant([1, 2, 3]))
+        np.testing.assert_allclose(found, view(rows[:n], (1, 2, 3)), atol=1e-5)
+
+
+@each_view
 def test_rows_of_one_batch_get_parameters_of_their_own(name):
     row = rows_for(name)[:1]
     views = VIEWS[name](np.repeat(row, 12, axis=0), (0, 0, 0)).numpy()
