@@ -28,8 +28,8 @@ FLOORS = {
     "members parallel": 4,
     "checkpoints rounds kingdra_cluster": 5,
 }
-FOR_ALL_MODES = {"base"}  # in modes/: what any of them may import
-OF_A_MODE = {"ladder_network": "ladder"}  # files of one mode
+FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
+OF_A_MODE = {"ladder_network": "ladder", "ruc_network": "ruc", "ruc_start": "ruc"}  # files of one mode
 
 
 def source_files(*folders):

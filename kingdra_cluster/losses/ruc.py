@@ -89,7 +89,7 @@ def squared_error(logits, targets, mask):
     scalar tensor
         In [0, 2 / n_clusters].
     """
-    distance = ops.square(ops.softmax(logits, axis=-1) - ops.stop_gradient(targets))
+    distance = ops.square(ops.exp(ops.log_softmax(logits, axis=-1)) - ops.stop_gradient(targets))
     return masked_mean(ops.mean(distance, axis=-1), mask)
 
 

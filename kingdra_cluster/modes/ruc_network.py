@@ -1,6 +1,7 @@
 """The harness in which RUC trains one of its two networks, and the labels that both share."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -146,8 +147,8 @@ class RUCNetwork(keras.Model):
         rows, x = inputs["rows"], inputs["x"]
         seed = tf.stack([self.seed, self.which, ops.cast(self.optimizer.iterations, "int32")])
         weak = [self.weak_view(x, _append(seed, k)) for k in (0, 1)]
-        answers = [ops.stop_gradient(ops.softmax(self.network(view, training=training))) for view in (x, *weak)]
-        helped = [ops.stop_gradient(ops.softmax(self.helper(view))) for view in (x, *weak)]
+        answers = [_probabilities(self.network(view, training=training)) for view in (x, *weak)]
+        helped = [_probabilities(self.helper(view)) for view in (x, *weak)]
         labels, clean, weight = self.table.read(rows, 1 - self.which)
         labels = ops.one_hot(labels, answers[0].shape[-1])
         refined = co_refine(labels, helped[0], weight, self.temperature)
@@ -199,3 +200,41 @@ class RUCNetwork(keras.Model):
 
 def _append(seed, number):
     return tf.concat([seed, [number]], axis=0)
+
+
+def _probabilities(logits):
+    return ops.stop_gradient(ops.exp(ops.log_softmax(logits, axis=-1)))  # Keras' softmax warns of a single cluster
+
+
+def make_network(settings, input_shape, seed):
+    """Return one of the two networks: a backbone and a fresh linear head; rows in, logits out.
+
+    Parameters
+    ----------
+    settings : RUC
+        Its ``backbone``, ``hidden_units`` and ``n_clusters``.
+    input_shape : tuple of int
+    seed : sequence of int
+    """
+    seeds = iter(np.random.SeedSequence(seed).generate_state(len(settings.hidden_units) + 1).tolist())
+    layers = [keras.Input(input_shape)]
+    if settings.backbone is None:
+        for units in settings.hidden_units:
+            kernel = keras.initializers.HeNormal(seed=next(seeds))
+            layers += [keras.layers.Dense(int(units), use_bias=False, kernel_initializer=kernel)]
+            layers += [keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5), keras.layers.ReLU()]
+    else:
+        copy = keras.models.clone_model(settings.backbone)
+        copy.set_weights(settings.backbone.get_weights())
+        layers.append(copy)
+    head = keras.initializers.GlorotNormal(seed=next(seeds))
+    return keras.Sequential([*layers, keras.layers.Dense(int(settings.n_clusters), kernel_initializer=head)])
+
+
+def mean_classifier(networks, input_shape, scale):
+    """Return the plain classifier: raw rows in, the softmax of the mean of both networks' logits out."""
+    rows = keras.Input(input_shape)
+    scaled = keras.layers.Rescaling(1.0 / scale, name="scale")(rows)
+    logits = keras.layers.Average()([network(scaled) for network in networks])
+    last = "softmax" if logits.shape[-1] > 1 else "sparsemax"  # both give 1 for one cluster; Keras warns of the first
+    return keras.Model(rows, keras.layers.Activation(last)(logits))
