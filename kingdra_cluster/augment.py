@@ -154,10 +154,11 @@ def permutation(seed, number):
 
 
 def beta(seed, concentration):
-    """Return one number drawn from Beta(concentration, concentration), a float32 scalar in (0, 1)."""
-    alpha = tf.fill((2,), float(concentration))
-    first, second = tf.unstack(tf.random.stateless_gamma((2,), _key(_check_seed(seed)), alpha))
-    return first / (first + second)
+    """Return one number drawn from Beta(concentration, concentration), a float32 scalar, for a whole concentration.
+
+    It is the median of ``2 concentration - 1`` uniform numbers.
+    """
+    return tf.sort(uniform(_key(_check_seed(seed)), (2 * concentration - 1,)))[concentration - 1]
 
 
 VIEWS = {

@@ -123,6 +123,17 @@ def test_mixup_stays_between_the_row_and_its_neighbour():
     np.testing.assert_array_equal(neighbor_mixup(rows, neighbours, (0, 0, 0), largest_share=0.4), mixed)
 
 
+@pytest.mark.parametrize("concentration", [1, 4])
+def test_beta_and_permutations(concentration):
+    draws = np.array([augment.beta((0, step), concentration) for step in range(2000)])
+    assert draws.mean() == pytest.approx(0.5, abs=0.02)
+    assert draws.var() == pytest.approx(1 / (4 * (2 * concentration + 1)), rel=0.1)
+    assert augment.beta((0, 5), concentration) == draws[5]
+    orders = [augment.permutation((0, step), 6).numpy().tolist() for step in range(60)]
+    assert all(sorted(order) == list(range(6)) for order in orders)
+    assert {order[0] for order in orders} == set(range(6))
+
+
 # Errors
 
 

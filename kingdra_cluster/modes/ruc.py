@@ -49,8 +49,8 @@ class RUC(ClusteringMode):
         Of sharpening.
     label_smoothing : float, default=0.5
         In the cross-entropy of the strong view of clean rows.
-    mixup : float, default=4.0
-        Both parameters of the beta distribution.
+    mixup : int, default=4
+        Both parameters of the beta distribution of the shares in which two rows are mixed.
     noise_std, feature_dropout : pairs of float, default=(0.2, 0.5), (0.1, 0.4)
         Of the weak and the strong view of vectors, of root mean square 1.
     learning_rate : float, default=0.05
@@ -113,7 +113,7 @@ class RUC(ClusteringMode):
         ramp_epochs=None,
         temperature=0.5,
         label_smoothing=0.5,
-        mixup=4.0,
+        mixup=4,
         noise_std=(0.2, 0.5),
         feature_dropout=(0.1, 0.4),
         learning_rate=0.05,
@@ -158,7 +158,8 @@ class RUC(ClusteringMode):
         check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)))
         for name in ("confidence_threshold", "relabel_threshold", "label_smoothing", "momentum"):
             check_number(name, getattr(self, name), Real, 0, maximum=1)
-        for name in ("temperature", "mixup", "learning_rate"):
+        check_number("mixup", self.mixup, Integral, 1)
+        for name in ("temperature", "learning_rate"):
             check_number(name, getattr(self, name), Real, above=0)
         if self.ramp_epochs is not None:
             check_number("ramp_epochs", self.ramp_epochs, Integral, 1)

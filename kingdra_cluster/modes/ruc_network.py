@@ -39,7 +39,7 @@ class RowTable(keras.layers.Layer):
     """
 
     def __init__(self, n_rows, **options):
-        super().__init__(trainable=False, **options)
+        super().__init__(**options)
         self.n_rows = n_rows
         new = self.add_weight
         self.labels = new(shape=(n_rows,), dtype="int32", initializer="zeros", trainable=False, name="labels")
@@ -101,7 +101,7 @@ class RUCNetwork(keras.Model):
     seed : int
     steps_per_epoch : int
         For the ramp, which counts fractions of epochs.
-    ramp_epochs, noisy_weight, relabel_threshold, temperature, smoothing, mixup, weight_decay : float
+    ramp_epochs, noisy_weight, relabel_threshold, temperature, smoothing, mixup, weight_decay : float or int
         See `RUC`.
     """
 
