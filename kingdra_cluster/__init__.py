@@ -13,6 +13,7 @@ _HOMES = {
     "LadderIM": "modes",
     "MODES": "modes",
     "PseudoLabelWarning": "exceptions",
+    "RUC": "modes",
     "SimilarityGraph": "similarity_graph",
 }
 

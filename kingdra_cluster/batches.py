@@ -97,3 +97,12 @@ class RowBatches(keras.utils.PyDataset):
         chosen = self.labelled_order[window]
         inputs["labelled"] = dense_rows(self.X, rows[chosen], self.scale)
         return inputs, targets[chosen]
+
+
+class IndexedRowBatches(RowBatches):
+    """`RowBatches` whose batches say which rows of X they hold: ``{"rows": (batch,) int32, "x": (batch, ...)}``."""
+
+    def __getitem__(self, index):
+        """Return batch ``index`` of the epoch."""
+        rows = self.order[index * self.size : (index + 1) * self.size]
+        return ({"rows": rows.astype(np.int32), "x": dense_rows(self.X, rows, self.scale)},)

@@ -96,7 +96,7 @@ def check_ensemble(ensemble):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")
 
 
-def check_rows(estimator, X, *, reset):
+def check_rows(estimator, X, *, reset, images=False):
     """Return X as the estimator takes it: a numeric matrix, dense or CSR, without NaN, never copied without need.
 
     Parameters
@@ -105,12 +105,17 @@ def check_rows(estimator, X, *, reset):
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
         Whether to learn the number (and names) of the features, or to hold X against those learnt.
+    images : bool, default=False
+        Whether X may also have the shape (n, height, width, 1 or 3).
 
     Returns
     -------
     array or CSR matrix of the input's own numeric type
     """
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_min_samples=1 + reset)
+    options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
+    X = validate_data(estimator, X, reset=reset, **options)
+    if X.ndim not in (2, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
+        raise ValueError(f"X must have the shape (n, n_features) or (n, height, width, 1 or 3); received {X.shape}")
     largest = max((float(np.abs(entries).max(initial=0)) for entries in _blocks(X)), default=0.0)
     if largest > float(np.finfo(np.float32).max):
         raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")

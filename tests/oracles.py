@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+from scipy.ndimage import zoom
 
 
 def brute_force_agreement(labels):
@@ -88,3 +89,13 @@ def nearest_rows(X, n_neighbors, metric, queries=None):
             distances[row] = np.inf
         found.append(np.argsort(distances, kind="stable")[:n_neighbors])
     return np.array(found)
+
+
+def smooth_images(n=6, height=20, width=24, channels=3, seed=0):
+    """Random images with structure, uint8 (n, height, width, channels)."""
+    rng = np.random.default_rng(seed)
+    images = rng.normal(scale=4, size=(n, height, width, channels))
+    for image in images:
+        for channel in np.moveaxis(image, -1, 0):
+            channel += zoom(rng.integers(0, 256, (5, 6)).astype(float), (height / 5, width / 6), order=3)
+    return np.clip(images, 0, 255).astype(np.uint8)

@@ -21,14 +21,16 @@ PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels consensus labellers spectral_start teaching unsup_metrics": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
+    "clean_split calibration": 0,
     "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
+    "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
     "checkpoints rounds saved_ensemble kingdra_cluster": 5,
 }
-FOR_ALL_MODES = {"base"}  # in modes/: what any of them may import
-OF_A_MODE = {"ladder_network": "ladder"}  # files of one mode
+FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
+OF_A_MODE = {"ladder_network": "ladder", "ruc_network": "ruc", "ruc_start": "ruc"}  # files of one mode
 
 
 def source_files(*folders):

@@ -9,6 +9,15 @@ from kingdra_cluster.losses.neighbor_consistency import neighbor_consistency
 from kingdra_cluster.losses.nnm import local_pairs, nnm_terms
 from kingdra_cluster.losses.noise_consistency import noise_consistency
 from kingdra_cluster.losses.nt_xent import nt_xent
+from kingdra_cluster.losses.ruc import (
+    co_guess,
+    co_refine,
+    label_smoothed_cross_entropy,
+    ramp,
+    sharpen,
+    soft_cross_entropy,
+    squared_error,
+)
 from kingdra_cluster.losses.self_labelling import self_labelling, sure_labels
 
 __all__ = [
@@ -16,6 +25,9 @@ __all__ = [
     "check_prior",
     "class_matching",
     "cluster_entropy",
+    "co_guess",
+    "co_refine",
+    "label_smoothed_cross_entropy",
     "ladder_cost",
     "local_pairs",
     "mutual_information",
@@ -23,6 +35,10 @@ __all__ = [
     "nnm_terms",
     "noise_consistency",
     "nt_xent",
+    "ramp",
     "self_labelling",
+    "sharpen",
+    "soft_cross_entropy",
+    "squared_error",
     "sure_labels",
 ]

@@ -69,6 +69,9 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     ``random_state`` and ``verbose``, and defines `check_parameters`, `make_network`, `make_classifier` and `freeze`.
     """
 
+    saved_arrays = ("labels_", "probabilities_")
+    takes_images = False
+
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
         check_number("n_clusters", self.n_clusters, Integral, 1)
@@ -126,7 +129,10 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     def predict_proba(self, X):
         """Return the probability of every cluster for every row, shape (n, n_clusters)."""
         check_is_fitted(self)
-        return predict_rows(self.classifier_, check_rows(self, X, reset=False))
+        X = check_rows(self, X, reset=False, images=self.takes_images)
+        if X.shape[1:] != self.classifier_.input_shape[1:]:
+            raise ValueError(f"X must have rows of shape {self.classifier_.input_shape[1:]}; received {X.shape[1:]}")
+        return predict_rows(self.classifier_, X)
 
     def predict(self, X):
         """Return the most probable cluster of every row, shape (n,)."""
@@ -140,7 +146,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
             "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
         }
-        arrays = {"labels_": self.labels_, "probabilities_": self.probabilities_}
+        arrays = {name: getattr(self, name) for name in self.saved_arrays}
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
         save_folder(folder, description, arrays, {"classifier": self.classifier_})
