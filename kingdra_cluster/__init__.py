@@ -12,6 +12,7 @@ _HOMES = {
     "KingdraCluster": "kingdra_cluster",
     "LadderIM": "modes",
     "MODES": "modes",
+    "NNM": "modes",
     "PseudoLabelWarning": "exceptions",
     "RUC": "modes",
     "SimilarityGraph": "similarity_graph",

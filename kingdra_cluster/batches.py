@@ -65,12 +65,15 @@ class RowBatches(keras.utils.PyDataset):
         Divides every entry.
     labelled : tuple (rows, targets), optional
         ``rows``, (n,) int: the labelled set as rows of X, with repetitions; ``targets``, (n, n_clusters) float32.
+    rows : (m,) int, optional
+        The rows to go through, where they are not all.
     """
 
-    def __init__(self, X, *, batch_size, seed, scale=1.0, labelled=None):
+    def __init__(self, X, *, batch_size, seed, scale=1.0, labelled=None, rows=None):
         super().__init__()
         self.X, self.scale, self.labelled = X, scale, labelled
-        self.size = min(batch_size, X.shape[0])
+        self.rows = np.arange(X.shape[0]) if rows is None else rows
+        self.size = min(batch_size, len(self.rows))
         self.seed = tuple(seed)
         self.epoch = -1
         self.on_epoch_end()
@@ -79,13 +82,13 @@ class RowBatches(keras.utils.PyDataset):
         """Draw the order of the next epoch."""
         self.epoch += 1
         generator = np.random.default_rng([*self.seed, self.epoch])
-        self.order = generator.permutation(self.X.shape[0])
+        self.order = self.rows[generator.permutation(len(self.rows))]
         if self.labelled is not None:
             self.labelled_order = generator.permutation(len(self.labelled[0]))
 
     def __len__(self):
         """Return the number of whole batches in an epoch."""
-        return self.X.shape[0] // self.size
+        return len(self.rows) // self.size
 
     def __getitem__(self, index):
         """Return batch ``index`` of the epoch: a dict of inputs and perhaps the targets of its labelled rows."""
@@ -93,10 +96,14 @@ class RowBatches(keras.utils.PyDataset):
         inputs = {"unlabelled": dense_rows(self.X, self.order[window], self.scale)}
         if self.labelled is None:
             return (inputs,)
+        inputs["labelled"], targets = self.labelled_batch(window)
+        return inputs, targets
+
+    def labelled_batch(self, window):
+        """Return the rows and targets of a slice of the epoch's labelled stream."""
         rows, targets = self.labelled
         chosen = self.labelled_order[window]
-        inputs["labelled"] = dense_rows(self.X, rows[chosen], self.scale)
-        return inputs, targets[chosen]
+        return dense_rows(self.X, rows[chosen], self.scale), targets[chosen]
 
 
 class IndexedRowBatches(RowBatches):

@@ -52,7 +52,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     shared_mapping : bool, default=False
         Name the sure rows' clusters for all members as the last member does, or for each as it does itself.
     mi_weight_later : float or None, default=0.0
-        The mode's ``mi_weight`` in every round that teaches; None keeps it.  It asks for clusters of equal size.
+        The mode's ``mi_weight``, if it has one, in every round that teaches; None keeps it.  It asks for clusters of
+        equal size.
     scale : {"rms", None}, default="rms"
         Divide X by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3

@@ -108,7 +108,12 @@ def _store(target, network, mode, X, scale, losses):
 
 
 def _key(mode, input_shape):
-    parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
+    given = mode.get_params()
+    parameters = {name: jsonable(value) for name, value in given.items()}
+    for name, value in parameters.items():
+        if value is None and given[name] is not None:
+            found = type(given[name]).__name__
+            raise TypeError(f"{name} of a member's mode must be of plain numbers, words and lists; it is {found}")
     return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
 
 

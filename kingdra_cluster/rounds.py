@@ -114,8 +114,9 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
         began = time.perf_counter()
         taught = _taught(settings, state, X, seed)
         supervised = taught is not None and state is not None
-        if taught is not None and settings.mi_weight_later is not None:
-            mode.set_params(mi_weight=settings.mi_weight_later)
+        later = settings.mi_weight_later
+        if taught is not None and later is not None and "mi_weight" in mode.get_params():
+            mode.set_params(mi_weight=later)
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
             delayed(train_member)(

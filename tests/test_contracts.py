@@ -30,7 +30,14 @@ FLOORS = {
     "checkpoints rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
-OF_A_MODE = {"ladder_network": "ladder", "ruc_network": "ruc", "ruc_start": "ruc"}  # files of one mode
+OF_A_MODE = {  # files of one mode
+    "ladder_network": "ladder",
+    "nnm_batches": "nnm",
+    "nnm_network": "nnm",
+    "nnm_rows": "nnm",
+    "ruc_network": "ruc",
+    "ruc_start": "ruc",
+}
 
 
 def source_files(*folders):
@@ -243,6 +250,7 @@ def test_every_golden_file_is_read_by_some_test():
 def mode(request):
     """Any mode, as small as it gets."""
     small = {"n_clusters": 3, "n_epochs": 1, "batch_size": 32, "hidden_units": (8,), "random_state": 0}
+    small["backbone"] = {"name": "mlp", "hidden_units": (8,)}
     estimator = MODES[request.param]()
     return estimator.set_params(**{name: value for name, value in small.items() if name in estimator.get_params()})
 

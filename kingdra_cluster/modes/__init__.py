@@ -1,8 +1,9 @@
 """Training modes: one clustering estimator a file."""
 
 from kingdra_cluster.modes.ladder import LadderIM
+from kingdra_cluster.modes.nnm import NNM
 from kingdra_cluster.modes.ruc import RUC
 
-MODES = {"ladder": LadderIM}
+MODES = {"ladder": LadderIM, "nnm": NNM}
 
-__all__ = ["MODES", "RUC", "LadderIM"]
+__all__ = ["MODES", "NNM", "RUC", "LadderIM"]

@@ -15,7 +15,12 @@ LARGEST_SEED = np.iinfo(np.int32).max
 
 
 def learn_scale(X, scale):
-    """Return the constant that divides X: its root mean square for ``"rms"``, 1.0 for ``None``."""
+    """Return the constant that divides X.
+
+    Of vectors the root mean square for ``"rms"``, 1 for ``None``; of images 255 if they are ``uint8``, else 1.
+    """
+    if X.ndim > 2:
+        return 255.0 if X.dtype == np.uint8 else 1.0
     if scale is None:
         return 1.0
     return root_mean_square(X)

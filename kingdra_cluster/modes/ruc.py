@@ -202,7 +202,7 @@ class RUC(ClusteringMode):
         if X.ndim > 2 and self.backbone is None:
             raise ValueError(f"images want a backbone, a keras.Model; received X of shape {X.shape} and backbone=None")
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
-        self.scale_ = learn_scale(X, self.scale) if X.ndim == 2 else 255.0 if X.dtype == np.uint8 else 1.0
+        self.scale_ = learn_scale(X, self.scale)
         start = starting_point(X, y, self.n_clusters, seed)
         if clean is None and embeddings is None and self.split != "confidence":
             embeddings = features_of(X, self.backbone, self.scale_)
