@@ -15,6 +15,7 @@ _HOMES = {
     "NNM": "modes",
     "PseudoLabelWarning": "exceptions",
     "RUC": "modes",
+    "SelfLabel": "modes",
     "SimilarityGraph": "similarity_graph",
 }
 

@@ -37,6 +37,7 @@ OF_A_MODE = {  # files of one mode
     "nnm_rows": "nnm",
     "ruc_network": "ruc",
     "ruc_start": "ruc",
+    "selflabel_network": "selflabel",
 }
 
 

@@ -14,7 +14,7 @@ from kingdra_cluster.unsup_metrics import ACC
 TRUTH = np.repeat([0, 1, 2], 30)
 MLP = {"name": "mlp", "hidden_units": (8,)}
 TINY = {"backbone": MLP, "n_neighbors": 5, "batch_size": 30, "n_epochs": 3, "random_state": 0}
-SCAN = dict.fromkeys(("local", "class_level", "global_"), False)
+SCAN = dict.fromkeys(("local", "class_level", "global_level"), False)
 
 
 def cluster(X, n_clusters=3, neighbors=None, held_out=None, **changes):

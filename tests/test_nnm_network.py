@@ -58,9 +58,9 @@ def slow_entropy(rows):
 
 @pytest.mark.parametrize("local", [True, False])
 @pytest.mark.parametrize("class_level", [True, False])
-@pytest.mark.parametrize("global_", [True, False])
-def test_the_loss_of_a_step_equals_one_computed_pair_by_pair(local, class_level, global_):
-    network = make_network(local=local, class_level=class_level, global_=global_, weight_decay=0.01)
+@pytest.mark.parametrize("global_level", [True, False])
+def test_the_loss_of_a_step_equals_one_computed_pair_by_pair(local, class_level, global_level):
+    network = make_network(local=local, class_level=class_level, global_level=global_level, weight_decay=0.01)
     x, neighbor, partner = example_rows(7), example_rows(7, 1), probabilities(7, 2, HEADS)
     inputs = {"x": x, "neighbor": neighbor, "partner": partner, "has_partner": np.ones(7, "float32")}
     output = network.call(inputs, training=False)
@@ -79,7 +79,9 @@ def test_the_loss_of_a_step_equals_one_computed_pair_by_pair(local, class_level,
         expected["global_matching"] += slow_consistency(both, matched) + slow_matching(both, matched)
     expected["decay"] = 0.005 * sum(np.square(v).sum() for v in network.trainable_variables)
     expected = {
-        k: v for k, v in expected.items() if {"class_matching": class_level, "global_matching": global_}.get(k, True)
+        k: v
+        for k, v in expected.items()
+        if {"class_matching": class_level, "global_matching": global_level}.get(k, True)
     }
     terms = {name: float(value) for name, value in network.loss_terms(output).items()}
     assert terms == pytest.approx(expected, rel=1e-4)
@@ -99,7 +101,7 @@ def test_the_global_term_counts_from_the_first_table_on():
 def test_weight_decay_is_that_of_pytorch_a_part_of_the_gradient():
     gradients = []
     for weight_decay in (0.0, 0.2):
-        network = make_network(weight_decay=weight_decay, global_=False)
+        network = make_network(weight_decay=weight_decay, global_level=False)
         with tf.GradientTape() as tape:
             output = network.call({"x": example_rows(), "neighbor": example_rows(seed=1)}, training=True)
             loss = network.compute_loss(y_pred=output)
@@ -110,7 +112,7 @@ def test_weight_decay_is_that_of_pytorch_a_part_of_the_gradient():
 
 
 def test_labelled_rows_add_cross_entropy_on_every_head():
-    network = make_network(global_=False, supervised_weight=2.0)
+    network = make_network(global_level=False, supervised_weight=2.0)
     x, targets = example_rows(), np.eye(CLUSTERS, dtype="float32")[np.arange(24).reshape(12, 2) % CLUSTERS]
     output = network.call({"x": x, "neighbor": x, "labelled": x}, training=False)
     found = network.answers(x, np.arange(12), 1.0)[1]
@@ -120,7 +122,7 @@ def test_labelled_rows_add_cross_entropy_on_every_head():
 
 
 def test_views_depend_on_seed_and_step_and_differ_within_one():
-    network = make_network(noise_std=0.5, feature_dropout=0.2, global_=False)
+    network = make_network(noise_std=0.5, feature_dropout=0.2, global_level=False)
     inputs = {"x": example_rows(), "neighbor": example_rows()}
     first, again = (network.call(inputs, training=False) for _ in range(2))
     np.testing.assert_array_equal(first["anchor"], again["anchor"])

@@ -24,8 +24,8 @@ STEPS_PER_EXECUTION = 8
 class NNM(ClusteringMode):
     """Cluster rows such that each gets the same answer as its neighbours, with several heads on one backbone.
 
-    Works on vectors, and on images (n, height, width, 1 or 3).  With ``local``, ``class_level`` and ``global_`` all
-    off it is SCAN.
+    Works on vectors, and on images (n, height, width, 1 or 3).  With ``local``, ``class_level`` and ``global_level``
+    all off it is SCAN.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class NNM(ClusteringMode):
         Match a second view of each row with the row's nearest other in the batch.
     class_level : bool, default=True
         Match the clusters' rows of the batch, see `class_matching`.
-    global_ : bool, default=True
+    global_level : bool, default=True
         Match each row, from the second epoch on, with its nearest other row of all, by the present features.
     entropy_weight : float, default=5.0
         Of the clusters' balance.
@@ -107,7 +107,7 @@ class NNM(ClusteringMode):
         metric="cosine",
         local=True,
         class_level=True,
-        global_=True,
+        global_level=True,
         entropy_weight=5.0,
         supervised_weight=1.0,
         noise_std=0.3,
@@ -130,7 +130,7 @@ class NNM(ClusteringMode):
         self.metric = metric
         self.local = local
         self.class_level = class_level
-        self.global_ = global_
+        self.global_level = global_level
         self.entropy_weight = entropy_weight
         self.supervised_weight = supervised_weight
         self.noise_std = noise_std
@@ -151,7 +151,7 @@ class NNM(ClusteringMode):
         super().check_parameters()
         check_numbers(self, dict.fromkeys(("n_heads", "n_neighbors"), (Integral, 1)))
         check_choice("metric", self.metric, METRICS)
-        for name in ("local", "class_level", "global_"):
+        for name in ("local", "class_level", "global_level"):
             check_flag(name, getattr(self, name))
         weights = ("entropy_weight", "supervised_weight", "noise_std", "weight_decay")
         check_numbers(self, dict.fromkeys(weights, (Real, 0)))
@@ -172,7 +172,7 @@ class NNM(ClusteringMode):
             view=view,
             local=self.local,
             class_level=self.class_level,
-            global_=self.global_,
+            global_level=self.global_level,
             entropy_weight=self.entropy_weight,
             supervised_weight=self.supervised_weight,
             weight_decay=self.weight_decay,
@@ -288,7 +288,7 @@ class NNM(ClusteringMode):
             neighbors,
             n_heads=int(self.n_heads),
             n_clusters=int(self.n_clusters),
-            with_global=self.global_,
+            with_global=self.global_level,
             batch_size=self.batch_size,
             **options,
         )

@@ -25,7 +25,7 @@ class NNMNetwork(keras.Model):
     n_heads, n_clusters : int
     view : callable
         As in `augment.VIEWS`.
-    local, class_level, global_ : bool
+    local, class_level, global_level : bool
         Which terms there are.
     entropy_weight, supervised_weight, weight_decay : float
     seed : int
@@ -41,7 +41,7 @@ class NNMNetwork(keras.Model):
         view,
         local,
         class_level,
-        global_,
+        global_level,
         entropy_weight,
         supervised_weight,
         weight_decay,
@@ -49,7 +49,7 @@ class NNMNetwork(keras.Model):
     ):
         super().__init__()
         self.backbone, self.n_heads, self.n_clusters = backbone, n_heads, n_clusters
-        self.view, self.local, self.class_level, self.global_ = view, local, class_level, global_
+        self.view, self.local, self.class_level, self.global_level = view, local, class_level, global_level
         self.entropy_weight, self.supervised_weight = entropy_weight, supervised_weight
         self.weight_decay = weight_decay
         units = backbone.output_shape[-1]
@@ -59,7 +59,7 @@ class NNMNetwork(keras.Model):
         self.bias = self.add_weight(shape=(n_heads * n_clusters,), initializer="zeros", name="heads_bias")
         constant = keras.initializers.Constant(seed)
         self.seed = self.add_weight(shape=(), dtype="int32", initializer=constant, trainable=False, name="seed")
-        matching = ["class_matching"] * class_level + ["global_matching"] * global_
+        matching = ["class_matching"] * class_level + ["global_matching"] * global_level
         names = ["consistency", *matching, "entropy", "decay", "supervised"]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
@@ -95,7 +95,7 @@ class NNMNetwork(keras.Model):
         if self.local:
             output["nearest"] = batch_nearest(features)
             output["augmented"] = self.heads(embed(inputs["x"], 2))[0]
-        if self.global_:
+        if self.global_level:
             output["partner"], output["has_partner"] = inputs["partner"], inputs["has_partner"]
         if "labelled" in inputs:
             output["labelled"] = self.heads(embed(inputs["labelled"], 3))[1]
@@ -125,11 +125,11 @@ class NNMNetwork(keras.Model):
         anchors, positives = output["anchor"][:, head], output["neighbor"][:, head]
         if self.local:
             anchors, positives = local_pairs(anchors, positives, output["augmented"][:, head], output["nearest"])
-        found = nnm_terms(anchors, positives, output["partner"][:, head] if self.global_ else None)
+        found = nnm_terms(anchors, positives, output["partner"][:, head] if self.global_level else None)
         terms = {"consistency": found["consistency"], "entropy": -self.entropy_weight * found["entropy"]}
         if self.class_level:
             terms["class_matching"] = found["class_matching"]
-        if self.global_:
+        if self.global_level:
             both = found["global_consistency"] + found["global_class_matching"]
             terms["global_matching"] = ops.mean(output["has_partner"]) * both
         return terms
