@@ -227,7 +227,7 @@ def _warn_of_buckets(state, settings):
             PseudoLabelWarning,
             stacklevel=4,
         )
-    elif record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+    elif settings.labeller == "published" and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
         warnings.warn(
             f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
             f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",
