@@ -112,7 +112,7 @@ def _key(mode, input_shape):
     return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _network(mode_class, parameters, input_shape):
     """Return the compiled network of this process: tracing takes longer than many a round."""
     return mode_class(**json.loads(parameters)).make_network(input_shape, seed=0)

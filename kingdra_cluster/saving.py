@@ -19,6 +19,8 @@ def jsonable(value):
     if isinstance(value, (tuple, list)):
         items = [jsonable(item) for item in value]
         return None if None in items else items
+    if isinstance(value, slice):
+        return [jsonable(value.start or 0), jsonable(value.stop)]
     return value if isinstance(value, (int, float, str, bool, type(None))) else None
 
 
