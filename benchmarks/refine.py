@@ -45,7 +45,12 @@ SETS = {
     "digits": {"name": "digits", "images": True, "features": FLAT},
     "mnist": {"name": "mnist", "subset": 10_000, "features": FLAT},
     "fashion_mnist": {"name": "fashion_mnist", "subset": 10_000, "features": FLAT},
-    "cifar10_features": {"name": "arrays", "path": "cifar10_efficientnet_lite0.npz", "subset": 10_000, "features": {"kind": "none"}},
+    "cifar10_features": {
+        "name": "arrays",
+        "path": "cifar10_efficientnet_lite0.npz",
+        "subset": 10_000,
+        "features": {"kind": "none"},
+    },
     "reuters_r8_features": {"name": "arrays", "path": "reuters_r8_minilm.npz", "features": {"kind": "none"}},
     "20news_features": {"name": "arrays", "path": "20news_minilm.npz", "subset": 10_000, "features": {"kind": "none"}},
 }
