@@ -92,10 +92,11 @@ class RUC(ClusteringMode):
     Examples
     --------
     >>> from sklearn.cluster import KMeans
-    >>> from sklearn.datasets import load_digits
-    >>> X = load_digits().data[:200]
-    >>> labels = KMeans(10, n_init=1, random_state=0).fit_predict(X)
-    >>> RUC(10, n_epochs=1, hidden_units=(32,), random_state=0).fit(X, labels).predict(X[:5]).shape
+    >>> from sklearn.datasets import make_blobs
+    >>> X, _ = make_blobs(n_samples=300, centers=3, random_state=0)
+    >>> labels = KMeans(3, n_init=1, random_state=0).fit_predict(X)
+    >>> refined = RUC(3, n_epochs=5, hidden_units=(32,), batch_size=50, random_state=0).fit(X, labels)
+    >>> refined.predict(X[:5]).shape
     (5,)
     """
 
