@@ -97,3 +97,42 @@ class RowBatches(keras.utils.PyDataset):
         chosen = self.labelled_order[window]
         inputs["labelled"] = dense_rows(self.X, rows[chosen], self.scale)
         return inputs, targets[chosen]
+
+
+def feed(batches):
+    """Return what ``fit`` is to be given for some `RowBatches`: on TensorFlow a dataset of batches of known shape.
+
+    Keras would feed them through ``tf.data``'s generators.  On Python 3.11 these make malloc return every large block
+    to the system at once, for the whole process: 2,000 page faults a step, a tenth of a step at 784-1200-1200-10.
+
+    Parameters
+    ----------
+    batches : keras.utils.PyDataset
+        What is no `RowBatches` is returned as it is.
+
+    Returns
+    -------
+    tf.data.Dataset or the batches themselves
+        Every pass over the dataset is the next epoch.
+    """
+    if keras.backend.backend() != "tensorflow" or not isinstance(batches, RowBatches):
+        return batches
+    import tensorflow as tf
+
+    example = batches[0]
+    parts = tf.nest.flatten(example)
+    first_pass = True
+
+    def load(index):
+        nonlocal first_pass
+        if index == 0 and not first_pass:
+            batches.on_epoch_end()
+        first_pass = False
+        return tf.nest.flatten(batches[int(index)])
+
+    def load_tensors(index):
+        loaded = tf.numpy_function(load, [index], [part.dtype for part in parts])
+        shaped = [tf.ensure_shape(tensor, part.shape) for tensor, part in zip(loaded, parts, strict=True)]
+        return tf.nest.pack_sequence_as(example, shaped)
+
+    return tf.data.Dataset.range(len(batches)).map(load_tensors).prefetch(2)
