@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import statistics
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pathlib import Path
 def kernel_seconds():
     """Profile the block; yields a Counter that afterwards holds each kernel's own seconds in the executor's threads.
 
+    Of every operation the median of its executions counts, so that other processes' turns on the core do not.
     ``"dispatch"`` is what the executor spends between kernels.  Stays empty where this version of TensorFlow keeps
     its trace format elsewhere.
     """
@@ -37,20 +39,22 @@ def _read(path):
     for plane in space.planes:
         for line in plane.lines:
             if line.name.startswith("tf_Compute"):
-                found.update(_own_seconds(plane, line))
+                for event, times in _own_seconds(plane, line).items():
+                    name = event.split("#")[0].split(":")[-1]
+                    name = "dispatch" if name in {"Process", "Start", "ExecutorDoneCallback"} else name
+                    found[name.removeprefix("_Mkl")] += len(times) * statistics.median(times)
     return found
 
 
 def _own_seconds(plane, line):
-    """Each kernel's seconds less those of the kernels inside it."""
-    found, running = collections.Counter(), []
+    """Seconds of every execution of each event, less those of the events inside it."""
+    times, running = collections.defaultdict(list), []
     for event in sorted(line.events, key=lambda event: (event.offset_ps, -event.duration_ps)):
-        name = plane.event_metadata[event.metadata_id].name.split("#")[0].split(":")[-1]
-        name = "dispatch" if name in {"Process", "Start", "ExecutorDoneCallback"} else name.removeprefix("_Mkl")
+        name = plane.event_metadata[event.metadata_id].name
         while running and running[-1][1] <= event.offset_ps:
             running.pop()
         if running:
-            found[running[-1][0]] -= event.duration_ps / 1e12
-        found[name] += event.duration_ps / 1e12
-        running.append((name, event.offset_ps + event.duration_ps))
-    return found
+            times[running[-1][0]][running[-1][2]] -= event.duration_ps / 1e12
+        times[name].append(event.duration_ps / 1e12)
+        running.append((name, event.offset_ps + event.duration_ps, len(times[name]) - 1))
+    return times

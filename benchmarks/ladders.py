@@ -1,4 +1,4 @@
-"""The ladders that `benchmarks/step.py` compares, each in a process of its own that trains an epoch when it is asked."""
+"""The ladders that `benchmarks/step.py` compares, each in a process of its own, an epoch at a time."""
 
 import multiprocessing
 import os
@@ -56,7 +56,7 @@ def make_epoch(name, sizes, steps, labelled):
         from kingdra_cluster.members import claim_threads
 
         claim_threads(1)
-        mode = LadderIM(sizes[-1], hidden_units=sizes[1:-1], batch_size=BATCH)
+        mode = LadderIM(sizes[-1], hidden_units=sizes[1:-1], batch_size=BATCH, matmul_precision=name)
         network = mode.make_network(sizes[:1], 0)
         data = (feed(mode.make_batches(X, seed=(0, 0), scale=1.0, labelled=(rows, targets) if labelled else None)),)
         options = {"shuffle": False}

@@ -1,9 +1,9 @@
 """Speed of a training step of the ladder through Keras ``fit``: this package against a plain Keras 3 ladder.
 
 Each trains in a process of its own, on one TensorFlow thread, the same rows in batches of 64, in short epochs by turns,
-so that whatever else the machine does slows all.  A figure is the median over the turns of the process's processor time (all its threads) a step,
-without the first call of each epoch; a ratio is the median of the ratios within each turn.  The plain ladder is
-`benchmarks/plain_ladder.py`.
+so that whatever else the machine does slows all.  A figure is the median over the turns of the process's processor time
+(all its threads) a step, without the first call of each epoch; a ratio is the median of the ratios within each turn.
+The plain ladder is `benchmarks/plain_ladder.py`.
 
 The peak of matrix products (NumPy's or TensorFlow's, the faster) is measured in the same turns; a step's products need
 12 P - 3 d h multiply-adds a row with labels and 9 P - 2 d h without, P = d h + h h + h K.  Where a step's time goes is

@@ -1,5 +1,7 @@
 """Rows of X as float32 batches: seeded order, dense, sparse or memory-mapped input, a labelled stream."""
 
+import weakref
+
 import keras
 import numpy as np
 from scipy import sparse
@@ -121,18 +123,21 @@ def feed(batches):
 
     example = batches[0]
     parts = tf.nest.flatten(example)
+    of_batches = weakref.ref(batches)  # TensorFlow never forgets a Python function that a dataset calls
     first_pass = True
 
     def load(index):
         nonlocal first_pass
         if index == 0 and not first_pass:
-            batches.on_epoch_end()
+            of_batches().on_epoch_end()
         first_pass = False
-        return tf.nest.flatten(batches[int(index)])
+        return tf.nest.flatten(of_batches()[int(index)])
 
     def load_tensors(index):
         loaded = tf.numpy_function(load, [index], [part.dtype for part in parts])
         shaped = [tf.ensure_shape(tensor, part.shape) for tensor, part in zip(loaded, parts, strict=True)]
         return tf.nest.pack_sequence_as(example, shaped)
 
-    return tf.data.Dataset.range(len(batches)).map(load_tensors).prefetch(2)
+    dataset = tf.data.Dataset.range(len(batches)).map(load_tensors).prefetch(2)
+    dataset.batches = batches
+    return dataset

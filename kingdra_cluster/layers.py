@@ -42,16 +42,34 @@ def standardize(activations):
     return values, gradient
 
 
-@ops.custom_gradient
-def matrix_product(rows, kernel):
-    """Multiply rows (n, below) with a kernel (below, above); exactly ``matmul``, its gradient in the faster order."""
+def matrix_product(rows, kernel, precision="float32"):
+    """Multiply rows with a kernel, as ``matmul`` does; the gradient takes the faster of two equal orders.
 
-    def gradient(*arguments, upstream=None):
-        upstream = upstream_of(arguments, upstream)
-        of_rows = ops.transpose(ops.matmul(kernel, ops.transpose(upstream)))
-        return of_rows, ops.matmul(ops.transpose(rows), upstream)
+    Parameters
+    ----------
+    rows : float32 tensor of shape (n, below)
+    kernel : float32 tensor or variable of shape (below, above)
+    precision : {"float32", "bfloat16"}, default="float32"
+        Type of the factors, in the gradient as well.  Sums are float32 either way.
 
-    return ops.matmul(rows, kernel), gradient
+    Returns
+    -------
+    float32 tensor of shape (n, above)
+    """
+
+    @ops.custom_gradient
+    def product(rows, kernel):
+        rows, kernel = ops.cast(rows, precision), ops.cast(kernel, precision)
+
+        def gradient(*arguments, upstream=None):
+            upstream = ops.cast(upstream_of(arguments, upstream), precision)
+            of_rows = ops.transpose(ops.matmul(kernel, ops.transpose(upstream)))
+            of_kernel = ops.matmul(ops.transpose(rows), upstream)
+            return ops.cast(of_rows, "float32"), ops.cast(of_kernel, "float32")
+
+        return ops.cast(ops.matmul(rows, kernel), "float32"), gradient
+
+    return product(rows, ops.cast(kernel, "float32"))  # reads a variable outside: TensorFlow asks for it
 
 
 def normal_pair(shape, std, seed):

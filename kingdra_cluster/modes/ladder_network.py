@@ -33,6 +33,8 @@ class LadderNetwork(keras.Model):
         Whether the last layer is standardised over the batch as well.
     seed : int
         Drives the initial weights and the noise.
+    matmul_precision : {"float32", "bfloat16"}, default="float32"
+        Type of the factors of matrix products; everything else is float32.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LadderNetwork(keras.Model):
         marginal_weight,
         normalize_logits,
         seed,
+        matmul_precision="float32",
     ):
         super().__init__()
         self.layer_sizes = tuple(int(size) for size in layer_sizes)
@@ -57,6 +60,7 @@ class LadderNetwork(keras.Model):
         self.weights_of_terms = (ladder_weight, mi_weight, mi_weight, kl_weight, supervised_weight)
         self.marginal_weight = marginal_weight
         self.normalize_logits = normalize_logits
+        self.matmul_precision = matmul_precision
         self._create_weights(np.random.SeedSequence(seed).generate_state(2 * self.n_layers + 1))
         self.term_means = TermMeans(TERMS, name="terms")
         self.built = True
@@ -131,7 +135,7 @@ class LadderNetwork(keras.Model):
         clean, noisy = [rows[0]], [ops.unstack(hidden)[1]]
         for layer, (kernel, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
             below, above = self.layer_sizes[layer - 1 : layer + 1]
-            values = matrix_product(ops.reshape(hidden, (-1, below)), ops.cast(kernel, "float32"))
+            values = matrix_product(ops.reshape(hidden, (-1, below)), kernel, self.matmul_precision)
             values = ops.reshape(values, (len(rows), -1, above))
             if layer < self.n_layers or self.normalize_logits:
                 values = standardize(values)
@@ -148,7 +152,7 @@ class LadderNetwork(keras.Model):
         """Return the estimates of the clean pre-activations, the input's first."""
         reconstructed = [self.combinators[-1](noisy[-1], standardize(corrupted_logits))]
         for layer in reversed(range(self.n_layers)):
-            expected = standardize(matrix_product(reconstructed[0], ops.cast(self.decoder[layer], "float32")))
+            expected = standardize(matrix_product(reconstructed[0], self.decoder[layer], self.matmul_precision))
             reconstructed.insert(0, self.combinators[layer](noisy[layer], expected))
         return reconstructed
 
