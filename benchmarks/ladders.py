@@ -35,18 +35,22 @@ class Clock(keras.callbacks.Callback):
 
 
 def make_epoch(name, sizes, steps, labelled):
-    """Return ``epoch(callbacks)`` of a ladder: "plain" (Keras alone) or a ``matmul_precision`` of this package."""
+    """Return ``epoch(callbacks)`` of a ladder.
+
+    Its name is "plain" or "literal" (Keras alone; the latter draws noise for the clean pass too, times 0) or a
+    ``matmul_precision`` of this package.
+    """
     rng, n = np.random.default_rng(0), steps * BATCH
     X = rng.normal(size=(n, sizes[0])).astype(np.float32)
     rows, targets = rng.integers(0, n, n), np.eye(sizes[-1], dtype=np.float32)[rng.integers(0, sizes[-1], n)]
-    if name == "plain":
+    if name in ("plain", "literal"):
         import tensorflow as tf
 
         from benchmarks.plain_ladder import PlainLadder
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        network = PlainLadder(sizes)
+        network = PlainLadder(sizes, draw_always=name == "literal")
         network.compile(keras.optimizers.Adam(0.002))
         arrays = {"unlabelled": X, "labelled": X[rows]} if labelled else {"unlabelled": X}
         data, options = (arrays, targets if labelled else None), {"batch_size": BATCH, "shuffle": True}

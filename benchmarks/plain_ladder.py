@@ -2,7 +2,7 @@
 
 A pass each for the clean, the corrupted and the labelled rows, a draw of noise a layer, ``keras.optimizers.Adam``,
 and rows fed to ``fit`` as arrays.  Nothing is fused; nothing is slowed down on purpose either: the clean pass
-draws no noise.
+draws no noise, unless ``draw_always`` asks for the formula to the letter, noise times 0.
 """
 
 import keras
@@ -40,11 +40,22 @@ class PlainLadder(keras.Model):
     ----------
     layer_sizes : sequence of int
         Features, hidden units, clusters.
+    draw_always : bool
+        Draw noise where its standard deviation is 0 as well.
     """
 
-    def __init__(self, layer_sizes, *, noise_std=0.3, costs=(1000.0, 10.0, 0.1, 0.1), mi_weight=0.1, marginal_weight=4):
+    def __init__(
+        self,
+        layer_sizes,
+        *,
+        draw_always=False,
+        noise_std=0.3,
+        costs=(1000.0, 10.0, 0.1, 0.1),
+        mi_weight=0.1,
+        marginal_weight=4,
+    ):
         super().__init__()
-        self.noise_std, self.costs = noise_std, costs
+        self.noise_std, self.costs, self.draw_always = noise_std, costs, draw_always
         self.mi_weight, self.marginal_weight = mi_weight, marginal_weight
         dense = {"use_bias": False, "kernel_initializer": "glorot_normal"}
         self.encoder = [keras.layers.Dense(units, **dense) for units in layer_sizes[1:]]
@@ -56,7 +67,9 @@ class PlainLadder(keras.Model):
         """Return the pre-activations of every layer and the logits of one pass."""
 
         def corrupt(values):
-            return values + noise_std * keras.random.normal(ops.shape(values)) if noise_std else values
+            if not (noise_std or self.draw_always):
+                return values
+            return values + noise_std * keras.random.normal(ops.shape(values))
 
         hidden = corrupt(rows)
         values = [hidden]

@@ -3,7 +3,7 @@
 Each trains in a process of its own, on one TensorFlow thread, the same rows in batches of 64, in short epochs by turns,
 so that whatever else the machine does slows all.  A figure is the median over the turns of the process's processor time
 (all its threads) a step, without the first call of each epoch; a ratio is the median of the ratios within each turn.
-The plain ladder is `benchmarks/plain_ladder.py`.
+"plain" and "literal" are `benchmarks/plain_ladder.py`; "float32" and "bfloat16" are `LadderIM`'s ``matmul_precision``.
 
 The peak of matrix products (NumPy's or TensorFlow's, the faster) is measured in the same turns; a step's products need
 12 P - 3 d h multiply-adds a row with labels and 9 P - 2 d h without, P = d h + h h + h K.  Where a step's time goes is
@@ -28,7 +28,7 @@ from benchmarks.ladders import BATCH, Ladder  # noqa: E402
 from benchmarks.reports import print_table, save_report  # noqa: E402
 from kingdra_cluster.members import claim_threads  # noqa: E402
 
-NAMES = ("plain", "float32")
+NAMES = ("plain", "literal", "float32", "bfloat16")
 SHOWN = 12  # kernels shown by name
 PARTS = {"matrix products": ("MatMul",), "Adam": ("ResourceApplyAdam",), "dispatch": ("dispatch",)}
 
@@ -119,12 +119,14 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if not claim_threads(1):
         raise RuntimeError("TensorFlow already runs with more than one thread in this process")
-    sizes, turns, steps, peak_size = (784, 1200, 1200, 10), options.turns, options.steps, 1024
+    sizes, names, kinds = (784, 1200, 1200, 10), NAMES, (True, False)
+    amount = {"steps": options.steps, "turns": options.turns, "peak_size": 1024}
     if options.smoke:
-        sizes, turns, steps, peak_size = (16, 24, 24, 3), 1, 48, 64
+        sizes, names, kinds = (16, 24, 24, 3), ("plain", "float32"), (True,)
+        amount = {"steps": 48, "turns": 1, "peak_size": 64}
     reports = []
-    for labelled in (True, False):
-        reports.append(measure(NAMES, sizes, labelled=labelled, steps=steps, turns=turns, peak_size=peak_size))
+    for labelled in kinds:
+        reports.append(measure(names, sizes, labelled=labelled, **amount))
         show(reports[-1])
     save_report(options.output, {"batch_size": BATCH, "threads": 1, "steps": reports})
 
