@@ -226,7 +226,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
-            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_)))
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
