@@ -118,13 +118,13 @@ def vector_view(rows, seed, *, noise, dropout):
 
 
 def vector_weak_view(rows, seed):
-    """`vector_view` with light noise (0.1) and dropout (0.1)."""
-    return vector_view(rows, seed, noise=0.1, dropout=0.1)
+    """`vector_view` with light noise (0.2) and dropout (0.1)."""
+    return vector_view(rows, seed, noise=0.2, dropout=0.1)
 
 
 def vector_strong_view(rows, seed):
-    """`vector_view` with heavy noise (0.3) and dropout (0.3)."""
-    return vector_view(rows, seed, noise=0.3, dropout=0.3)
+    """`vector_view` with heavy noise (0.5) and dropout (0.4)."""
+    return vector_view(rows, seed, noise=0.5, dropout=0.4)
 
 
 def neighbor_mixup(rows, neighbors, seed, *, largest_share=0.5):

@@ -16,6 +16,7 @@ from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
+from kingdra_cluster.spaces import check_spaces, columns
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
@@ -54,8 +55,11 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     mi_weight_later : float or None, default=0.0
         The mode's ``mi_weight``, if it has one, in every round that teaches; None keeps it.  It asks for clusters of
         equal size.
+    spaces : list of slice or None, default=None
+        Feature spaces as columns of X, such as ``[slice(0, 2000), slice(2000, 2384)]`` (or pairs of integers): member
+        0 sees the first, member 1 the second and so on in turn.  None: all see all of X.
     scale : {"rms", None}, default="rms"
-        Divide X by its root mean square over all entries, or leave it alone.
+        Divide X, or each space, by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
     n_jobs : int or None, default=None
@@ -90,8 +94,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         The members' plain classifiers, in their own names.
     mappings_ : (n_members, n_clusters) int
         Common name of every member's clusters.
-    scale_ : float
-        Divides X.
+    scale_ : float, or list of float where there are spaces
+        Divides X, or each member's columns.
     n_features_in_ : int
 
     Notes
@@ -133,6 +137,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         confidence_threshold=0.0,
         shared_mapping=False,
         mi_weight_later=0.0,
+        spaces=None,
         scale="rms",
         tol=1e-3,
         n_jobs=None,
@@ -155,6 +160,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.labeller = labeller
         self.shared_mapping = shared_mapping
         self.mi_weight_later = mi_weight_later
+        self.spaces = spaces
         self.scale = scale
         self.tol = tol
         self.n_jobs = n_jobs
@@ -186,24 +192,29 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         mode = self._member_mode()
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
-        self.scale_ = learn_scale(X, self.scale)
+        check_spaces(self.spaces, X.shape[1])
+        scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]
+        self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
         identity = {} if self.checkpoint_dir is None else fit_identity(self, mode, X, seed)
         checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
             with workers:
-                options = {"seed": seed, "scale": self.scale_, "workers": workers, "checkpoints": checkpoints}
+                options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
                 for state in train_rounds(self, mode, X, **options):
                     self._take(state)
-            paths = [checkpoints.member_path(len(self.history_) - 1, member) for member in range(self.n_members)]
-            self.members_ = [member_classifier(mode, path, X.shape[1:], self.scale_) for path in paths]
+            self.members_ = []
+            for member in range(self.n_members):
+                path = checkpoints.member_path(len(self.history_) - 1, member)
+                seen = columns(X[:1], self.spaces, member).shape[1:]
+                self.members_.append(member_classifier(mode, path, seen, scales[member % len(scales)]))
         finally:
             checkpoints.close()
         empty = sorted(set(range(self.n_clusters)) - set(self.labels_.tolist()))
         if empty:
             warnings.warn(
-                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, a larger mi_weight of "
-                "the mode or more epochs_first_round may help",
+                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, mi_weight_later=None "
+                "(which asks for balance) or more epochs_first_round may help",
                 CollapseWarning,
                 stacklevel=2,
             )
@@ -216,7 +227,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
-            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_)))
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
@@ -232,7 +243,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        return aligned_average((predict_rows(member, X) for member in self.members_), self.mappings_)
+        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
+        return aligned_average(outputs, self.mappings_)
 
     def predict(self, X):
         """Return the most probable cluster of every row, shape (n,)."""

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from sklearn.base import clone
 
+from kingdra_cluster.batches import RowBatches, feed
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.saving import jsonable
@@ -78,7 +79,8 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
         if labelled is not None:
             labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
         batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
-        history = network.fit(batches, epochs=epochs, shuffle=False, verbose=0).history
+        joined = batches.join_epochs(epochs) if isinstance(batches, RowBatches) else epochs
+        history = network.fit(feed(batches), epochs=joined, shuffle=False, verbose=0).history
         losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
         _store(target, network, mode, X, scale, losses)
     arrays = read_arrays(target)
@@ -117,7 +119,7 @@ def _key(mode, input_shape):
     return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _network(mode_class, parameters, input_shape):
     """Return the compiled network of this process: tracing takes longer than many a round."""
     return mode_class(**json.loads(parameters)).make_network(input_shape, seed=0)

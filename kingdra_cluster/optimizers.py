@@ -11,6 +11,12 @@ class FusedAdam(keras.optimizers.Adam):
     every weight; the fused kernel passes over them once.  Falls back to the plain update on other backends.
     """
 
+    def apply(self, grads, trainable_variables=None):
+        """Move every variable one step against its gradient."""
+        step = ops.cast(self.iterations + 1, "float32")
+        self._powers = [ops.power(beta, step) for beta in (self.beta_1, self.beta_2)]  # the same for all variables
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         """Move ``variable`` (a ``tf.Variable``) one step against ``gradient``."""
         if keras.backend.backend() != "tensorflow" or self.amsgrad:
@@ -19,14 +25,13 @@ class FusedAdam(keras.optimizers.Adam):
         import tensorflow as tf
 
         index = self._get_variable_index(variable)
-        step = ops.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=ops.power(ops.cast(self.beta_1, variable.dtype), step),
-            beta2_power=ops.power(ops.cast(self.beta_2, variable.dtype), step),
-            lr=ops.cast(learning_rate, variable.dtype),
+            beta1_power=self._powers[0],
+            beta2_power=self._powers[1],
+            lr=learning_rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,

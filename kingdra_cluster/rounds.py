@@ -22,6 +22,7 @@ from kingdra_cluster.pseudo_labels import (
     smallest_bucket,
 )
 from kingdra_cluster.similarity_graph import SimilarityGraph
+from kingdra_cluster.spaces import columns
 from kingdra_cluster.teaching import BucketMemory, labelled_set, starting_sets
 
 STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
@@ -85,7 +86,7 @@ def similarity_graph(settings, member_labels, confidences):
     )
 
 
-def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
+def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     """Train round after round, from the last checkpoint on, and yield the state after each.
 
     Parameters
@@ -96,7 +97,8 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
         The members' hyper-parameters.
     X : array or CSR matrix of shape (n, n_features)
     seed : int
-    scale : float
+    scales : list of float
+        Divide the columns of each space; one for all of X where there are no spaces.
     workers : joblib.Parallel
     checkpoints : Checkpoints
 
@@ -121,14 +123,14 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
         results = workers(
             delayed(train_member)(
                 mode,
-                X,
+                columns(X, settings.spaces, member),
                 source=checkpoints.member_path(index - 1, member) if index else None,
                 target=checkpoints.member_path(index, member),
                 labelled=None if taught is None else taught[member],
                 epochs=epochs,
                 seed=seeds[member],
                 round_index=index,
-                scale=scale,
+                scale=scales[member % len(scales)],
                 threads=settings.threads_per_member,
             )
             for member in range(settings.n_members)
@@ -154,7 +156,8 @@ def epochs_of_round(settings, supervised, n_rows, batch_size):
 def _taught(settings, state, X, seed):
     """Return each member's labelled set (rows, classes) for the next round, or None for an unsupervised one."""
     if state is None and settings.start is not None:
-        return starting_sets(X, settings.n_clusters, settings.n_members, seed)
+        members = [columns(X, settings.spaces, member) for member in range(settings.n_members)]
+        return starting_sets(members, settings.n_clusters, seed)
     if state is None or state.memory.buckets is None:
         return None
     rows, classes = labelled_set(
@@ -228,7 +231,7 @@ def _warn_of_buckets(state, settings):
             PseudoLabelWarning,
             stacklevel=4,
         )
-    elif record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+    elif settings.labeller == "published" and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
         warnings.warn(
             f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
             f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",

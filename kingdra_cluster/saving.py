@@ -21,6 +21,8 @@ def jsonable(value):
         return None if None in items else items
     if isinstance(value, dict):
         return {name: jsonable(item) for name, item in value.items()}
+    if isinstance(value, slice):
+        return [jsonable(value.start or 0), jsonable(value.stop)]
     return value if isinstance(value, (int, float, str, bool, type(None))) else None
 
 

@@ -61,13 +61,14 @@ def labelled_set(buckets, member_labels, n_clusters, *, shared_mapping, balanced
     return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
 
 
-def starting_sets(X, n_clusters, n_members, seed):
+def starting_sets(members, n_clusters, seed):
     """Return the labelled set of every member's first round: a spectral clustering of its own sample of rows.
 
     Parameters
     ----------
-    X : array or CSR matrix of shape (n, ...)
-    n_clusters, n_members, seed : int
+    members : list of arrays or CSR matrices of shape (n, ...)
+        What each member sees of X.
+    n_clusters, seed : int
 
     Returns
     -------
@@ -75,6 +76,8 @@ def starting_sets(X, n_clusters, n_members, seed):
         Rows of X with repetitions, and the class of each.
     """
     starts = [
-        spectral_start(X, n_clusters, member=member, n_members=n_members, seed=seed) for member in range(n_members)
+        spectral_start(X, n_clusters, member=member, n_members=len(members), seed=seed)
+        for member, X in enumerate(members)
     ]
-    return [(np.resize(rows, X.shape[0]), np.resize(classes, X.shape[0])) for rows, classes in starts]
+    n_rows = members[0].shape[0]
+    return [(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in starts]

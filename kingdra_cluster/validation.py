@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.utils.validation import validate_data
 
 from kingdra_cluster.labellers import LABELLERS
+from kingdra_cluster.spaces import as_slices
 
 BLOCK_ROWS = 65536
 
@@ -84,6 +85,7 @@ def check_ensemble(ensemble):
     if ensemble.scale is not None:
         check_choice("scale", ensemble.scale, ["rms"])
     check_flag("shared_mapping", ensemble.shared_mapping)
+    as_slices(ensemble.spaces)
     if ensemble.n_jobs is not None and (isinstance(ensemble.n_jobs, bool) or not isinstance(ensemble.n_jobs, Integral)):
         raise TypeError(f"n_jobs must be an integer or None; received n_jobs={ensemble.n_jobs!r}")
     if ensemble.n_jobs == 0:

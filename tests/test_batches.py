@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +8,7 @@ from keras import ops
 from scipy import sparse
 
 from kingdra_cluster import batches as module
-from kingdra_cluster.batches import RowBatches, chunks, dense_rows, root_mean_square
+from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
 
 
 def numbered(n_rows, n_features=3):
@@ -137,27 +140,102 @@ def test_labels_do_not_change_the_order_of_the_unlabelled_rows():
     assert epoch_rows(beside, "labelled") != first
 
 
-def test_fit_reads_each_epoch_once_and_in_order():
-    """Keras ends an epoch before the first one and once after each, and shuffles nothing on top."""
+class Recorder(keras.Model):
+    """Notes the rows that ``fit`` gives it."""
 
-    class Recorder(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.weight = self.add_weight(shape=())
-            self.seen = []
+    def __init__(self):
+        super().__init__()
+        self.weight = self.add_weight(shape=())
+        self.seen = []
 
-        def call(self, inputs):
-            self.seen.append(ops.convert_to_numpy(inputs["unlabelled"])[:, 0].astype(int).tolist())
-            return self.weight
+    def call(self, inputs):
+        self.seen.append(ops.convert_to_numpy(inputs["unlabelled"])[:, 0].astype(int).tolist())
+        return self.weight
 
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            return y_pred**2
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return y_pred**2
 
+
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
+@pytest.mark.parametrize("given", [feed, lambda batches: batches], ids=["feed", "PyDataset"])
+def test_fit_reads_each_epoch_once_and_in_order(given):
+    """Keras may end an epoch before the first one, and shuffles nothing on top."""
     model = Recorder()
     model.compile(optimizer="sgd", run_eagerly=True)
-    model.fit(RowBatches(numbered(10), batch_size=3, seed=(4,)), epochs=3, shuffle=False, verbose=0)
+    model.fit(given(RowBatches(numbered(10), batch_size=3, seed=(4,))), epochs=3, shuffle=False, verbose=0)
     expected, rows = [], RowBatches(numbered(10), batch_size=3, seed=(4,))
     for _ in range(4):
         expected.append(epoch_rows(rows))
         rows.on_epoch_end()
     assert model.seen in (sum(expected[:3], []), sum(expected[1:], []))
+
+
+def test_feed_starts_with_the_first_epoch_and_gives_batches_of_known_shape():
+    dataset = feed(RowBatches(numbered(40), batch_size=16, seed=(4,), labelled=labelled_of(40), scale=2.0))
+    inputs, targets = dataset.element_spec
+    assert {name: tuple(spec.shape) for name, spec in inputs.items()} == {"unlabelled": (16, 3), "labelled": (16, 3)}
+    assert tuple(targets.shape) == (16, 2)
+    rows = RowBatches(numbered(40), batch_size=16, seed=(4,), labelled=labelled_of(40), scale=2.0)
+    for _ in range(3):
+        epoch = list(dataset.as_numpy_iterator())
+        assert len(epoch) == len(rows) == len(dataset)
+        for index, (inputs, targets) in enumerate(epoch):
+            expected_inputs, expected_targets = rows[index]
+            np.testing.assert_array_equal(targets, expected_targets)
+            for name, expected in expected_inputs.items():
+                np.testing.assert_array_equal(inputs[name], expected)
+        rows.on_epoch_end()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_feed_keeps_nothing_alive(kind):
+    rows = RowBatches(kind(numbered(40)), batch_size=16, seed=(4,))
+    dataset, alive = feed(rows), weakref.ref(rows)
+    list(dataset)
+    del rows, dataset
+    gc.collect()
+    assert alive() is None
+
+
+def test_feed_leaves_other_datasets_alone():
+    class Other(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+    other = Other()
+    assert feed(other) is other
+
+
+# Several passes an epoch of fit
+
+
+def test_joined_epochs_are_the_same_batches_in_the_same_order():
+    X = np.arange(20.0)[:, None]
+    labelled = np.arange(20), np.eye(20, dtype="float32")
+
+    def batches(epochs, joined):
+        dataset = RowBatches(X, batch_size=6, seed=(1, 2), labelled=labelled)
+        epochs_of_fit = dataset.join_epochs(epochs) if joined else epochs
+        found = []
+        for _ in range(epochs_of_fit):
+            found += [dataset[index] for index in range(len(dataset))]
+            dataset.on_epoch_end()
+        return found, epochs_of_fit
+
+    (apart, _), (together, epochs_of_fit) = batches(12, joined=False), batches(12, joined=True)
+    assert epochs_of_fit == 1
+    assert len(apart) == len(together) == 36
+    for (a, targets_a), (b, targets_b) in zip(apart, together, strict=True):
+        for part in ("unlabelled", "labelled"):
+            np.testing.assert_array_equal(a[part], b[part])
+        np.testing.assert_array_equal(targets_a, targets_b)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "epochs", "of_fit"),
+    [(64, 1000, 4), (1797, 36, 4), (1797, 37, 37), (70_000, 2, 2), (64, 1, 1), (64, 7, 1)],
+)
+def test_an_epoch_of_fit_has_a_bounded_number_of_steps(n_rows, epochs, of_fit):
+    dataset = RowBatches(np.zeros((n_rows, 1)), batch_size=64, seed=(0,))
+    assert dataset.join_epochs(epochs) == of_fit
+    assert of_fit * len(dataset) == epochs * (n_rows // 64)

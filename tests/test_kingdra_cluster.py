@@ -270,7 +270,7 @@ def test_verbose_prints_a_line_a_round(blobs, capsys):
     short(verbose=1).fit(blobs)
     lines = capsys.readouterr().out.strip().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("round 1/2 unsupervised  agreement ")
+    assert lines[0].startswith("round 1/2 unsupervised ")
     assert "pseudo-labelled" in lines[0]
     assert lines[1].endswith("left")
     short().fit(blobs)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,21 @@ def named_weights(network):
     named = {f"encoder_kernel_{layer}": kernel for layer, kernel in enumerate(network.encoder, start=1)}
     named |= {f"beta_{layer}": beta for layer, beta in enumerate(network.beta, start=1)}
     named |= {f"decoder_kernel_{layer}": kernel for layer, kernel in enumerate(network.decoder)}
-    for layer, combinator in enumerate(network.combinators):
-        named |= {f"combinator_{layer}_a{i}": getattr(combinator, f"a{i}") for i in range(1, 11)}
-    return named
+    return named | {f"combinator_{layer}": combinator.vectors for layer, combinator in enumerate(network.combinators)}
+
+
+def with_stacked_vectors(named):
+    """The ten vectors of each combinator, separate in the golden files, as one array (10, units) each."""
+    stacked = {name: value for name, value in named.items() if not re.search(r"combinator_\d+_a\d+$", name)}
+    for first in [name for name in named if re.search(r"combinator_\d+_a1$", name)]:
+        stem = first.removesuffix("_a1")
+        stacked[stem] = np.stack([named[f"{stem}_a{i}"] for i in range(1, 11)])
+    return stacked
+
+
+def given_noise(noise, std):
+    """Standard normal noise (corrupted passes, batch, units) of each layer as the network takes it."""
+    return [np.concatenate([np.zeros_like(layer[:1]), std * layer]).astype("float32") for layer in noise]
 
 
 # Golden files: the published code with given weights and noise
@@ -51,7 +64,7 @@ def named_weights(network):
 def golden_step(request):
     """One golden file, what the network makes of it, and the gradient of the total by weight."""
     with np.load(request.param, allow_pickle=False) as stored:
-        golden = {name: stored[name] for name in stored.files}
+        golden = with_stacked_vectors({name: stored[name] for name in stored.files})
     sizes = golden["layer_sizes"].tolist()
     network = make_network(
         sizes,
@@ -66,7 +79,9 @@ def golden_step(request):
         weight.assign(golden[name])
     noise = [np.stack([golden[f"noise_{kind}_{layer}"] for kind in ("unlabelled", "supervised")]) for layer in range(4)]
     with tf.GradientTape() as tape:
-        output = network.forward({"unlabelled": golden["x"], "labelled": golden["x_supervised"]}, noise)
+        output = network.forward(
+            {"unlabelled": golden["x"], "labelled": golden["x_supervised"]}, given_noise(noise, network.noise_std)
+        )
         total = network.compute_loss(y=golden["y_supervised"], y_pred=output)
     gradients = tape.gradient(total, {name: weight.value for name, weight in weights.items()})
     return golden, network, output, total, gradients
@@ -82,7 +97,7 @@ def test_total_and_terms_equal_the_published_code(golden_step):
     assert tuple(terms) == TERMS
     for name, value in terms.items():
         np.testing.assert_allclose(value, golden[name], err_msg=name, **TOLERANCE)
-        np.testing.assert_allclose(network.trackers[name].result(), golden[name], err_msg=name, **TOLERANCE)
+        np.testing.assert_allclose(network.term_means.result()[name], golden[name], err_msg=name, **TOLERANCE)
     np.testing.assert_allclose(total, golden["total"], rtol=1e-5)
     weighted = np.dot([float(value) for value in terms.values()], network.weights_of_terms)
     assert weighted == pytest.approx(golden["total"].item(), rel=1e-5)
@@ -97,12 +112,12 @@ def test_every_denoising_term_equals_the_published_code(golden_step):
 
 def test_logits_and_probabilities_equal_the_published_code(golden_step):
     golden, network, output, *_ = golden_step
-    np.testing.assert_allclose(output["clean_logits"], golden["clean_logits"], **TOLERANCE)
-    np.testing.assert_allclose(output["corrupted_logits"], golden["corrupted_logits"], **TOLERANCE)
+    np.testing.assert_allclose(output["logits"][0], golden["clean_logits"], **TOLERANCE)
+    np.testing.assert_allclose(output["logits"][1], golden["corrupted_logits"], **TOLERANCE)
     probabilities = ops.softmax(output["labelled_logits"])
     np.testing.assert_allclose(probabilities, golden["supervised_probabilities"], **TOLERANCE)
     rows = {"unlabelled": golden["x_supervised"]}
-    clean = network.forward(rows, network.draw_noise(1, len(golden["x_supervised"])))["clean_logits"]
+    clean = network.forward(rows, network.draw_noise(1, len(golden["x_supervised"])))["logits"][0]
     np.testing.assert_allclose(ops.softmax(clean), golden["clean_probabilities_supervised"], **TOLERANCE)
 
 
@@ -144,7 +159,7 @@ def slow_decoder(noisy, logits, weights, n_layers):
     for layer in range(n_layers, -1, -1):
         above = logits if layer == n_layers else reconstructed[layer + 1] @ weights[f"decoder_kernel_{layer}"]
         u = slow_standardized(above)
-        a = [None] + [weights[f"combinator_{layer}_a{i}"] for i in range(1, 11)]
+        a = [None, *weights[f"combinator_{layer}"]]
         mu = a[1] * sigmoid(a[2] * u + a[3]) + a[4] * u + a[5]
         v = a[6] * sigmoid(a[7] * u + a[8]) + a[9] * u + a[10]
         reconstructed[layer] = (noisy[layer] - mu) * v + mu
@@ -164,15 +179,14 @@ def test_forward_equals_a_slow_oracle(sizes, normalize_logits):
     noise = [rng.normal(size=(2, 12, units)) for units in sizes]
     to_float = lambda arrays: [array.astype("float32") for array in arrays]  # noqa: E731
     inputs = dict(zip(("unlabelled", "labelled"), to_float([rows, labelled]), strict=True))
-    output = network.forward(inputs, to_float(noise))
+    output = network.forward(inputs, given_noise(noise, sigma))
 
     options = {"n_layers": n_layers, "normalize_logits": normalize_logits}
     clean, clean_logits = slow_encoder(rows, weights, [part[0] for part in noise], 0, **options)
     noisy, corrupted_logits = slow_encoder(rows, weights, [part[0] for part in noise], sigma, **options)
     _, labelled_logits = slow_encoder(labelled, weights, [part[1] for part in noise], sigma, **options)
-    expected = {"clean_logits": clean_logits, "corrupted_logits": corrupted_logits, "labelled_logits": labelled_logits}
-    for name, values in expected.items():
-        np.testing.assert_allclose(output[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(output["logits"], [clean_logits, corrupted_logits], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(output["labelled_logits"], labelled_logits, rtol=1e-3, atol=1e-4)
     reconstructed = slow_decoder(noisy, corrupted_logits, weights, n_layers)
     for layer in range(n_layers + 1):
         np.testing.assert_allclose(output["clean"][layer], clean[layer], rtol=1e-3, atol=1e-4)
@@ -208,8 +222,8 @@ def test_without_noise_the_corrupted_pass_is_the_clean_one():
     network = make_network(noise_std=0.0)
     rows = random_rows()
     output = network({"unlabelled": rows, "labelled": rows}, training=True)
-    for name in ("corrupted_logits", "labelled_logits"):
-        np.testing.assert_allclose(output[name], output["clean_logits"], rtol=1e-5, atol=1e-6)
+    for logits in (output["logits"][1], output["labelled_logits"]):
+        np.testing.assert_allclose(logits, output["logits"][0], rtol=1e-5, atol=1e-6)
     assert float(network.loss_terms(output)["noise_kl"]) == pytest.approx(0, abs=1e-7)
 
 
@@ -229,3 +243,27 @@ def test_the_seed_drives_weights_and_noise():
     assert not np.array_equal(first.encoder[0], other.encoder[0])
     np.testing.assert_array_equal(first.draw_noise(1, 4)[0], same.draw_noise(1, 4)[0])
     assert not np.array_equal(first.draw_noise(1, 4)[0], other.draw_noise(1, 4)[0])
+
+
+@pytest.mark.parametrize(("passes", "batch"), [(1, 4), (2, 4), (1, 5), (2, 5)])
+def test_noise_of_corrupted_passes_and_none_of_the_clean_one(passes, batch):
+    network = make_network((300, 200, 7), noise_std=0.5)
+    noise = [ops.convert_to_numpy(layer) for layer in network.draw_noise(passes, batch)]
+    assert [layer.shape for layer in noise] == [(1 + passes, batch, units) for units in (300, 200, 7)]
+    assert not any(np.any(layer[0]) for layer in noise)
+    drawn = np.concatenate([layer[1:].ravel() for layer in noise])
+    assert len(np.unique(drawn)) == drawn.size  # nothing is used twice
+    assert drawn.std() == pytest.approx(0.5, rel=0.1)
+
+
+def test_bfloat16_products_stay_near_float32():
+    rows, targets = random_rows(64), one_hot(64)
+    noise = given_noise([np.random.default_rng(1).normal(size=(2, 64, units)) for units in (6, 5, 4, 3)], 0.3)
+    totals = []
+    for precision in ("float32", "bfloat16"):
+        network = make_network(matmul_precision=precision)
+        output = network.forward({"unlabelled": rows, "labelled": rows}, noise)
+        assert all(tensor.dtype == "float32" for tensor in (*output["clean"], *output["reconstructed"]))
+        totals.append(float(network.compute_loss(y=targets, y_pred=output)))
+    assert totals[0] != totals[1]
+    assert totals[1] == pytest.approx(totals[0], rel=0.02)

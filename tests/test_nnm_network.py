@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kingdra_cluster import NNM
+from kingdra_cluster.batches import feed
 from kingdra_cluster.losses import class_matching, cluster_entropy, neighbor_consistency
 from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import judge_heads, score_heads
@@ -190,6 +191,9 @@ def test_a_fit_refreshes_the_table_every_epoch_but_the_first_of_all(monkeypatch)
     assert calls == [2, 4]
     network.fit(make_batches(example_rows()), epochs=1, shuffle=False, verbose=0)  # a member's next round
     assert calls == [2, 4, 6]
+    batches = make_batches(example_rows())
+    network.fit(feed(batches), epochs=batches.join_epochs(2), shuffle=False, verbose=0)  # as `members` does
+    assert calls == [2, 4, 6, 8, 10]
 
 
 def test_classes_take_the_names_of_each_head():

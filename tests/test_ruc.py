@@ -92,9 +92,9 @@ def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels)
     probabilities = np.where(np.eye(3)[noisy_labels] == 1, sure, (1 - sure) / 2)
     by_confidence = refine(blobs, probabilities, split="confidence").clean_start_
     np.testing.assert_array_equal(by_confidence, np.arange(90) % 2 == 0)
-    by_vote = refine(blobs, probabilities, split="metric").clean_start_
+    by_vote = refine(blobs, probabilities).clean_start_
     assert not by_vote[noisy_labels != TRUTH].any()
-    both = refine(blobs, probabilities).clean_start_
+    both = refine(blobs, probabilities, split="hybrid").clean_start_
     np.testing.assert_array_equal(both, by_confidence & by_vote)
     mask = noisy_labels == TRUTH
     np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask).clean_start_, mask)

@@ -14,13 +14,14 @@ def mutual_information(logits, marginal_weight=4.0):
 
     Parameters
     ----------
-    logits : tensor of shape (batch, n_clusters)
+    logits : tensor of shape (..., batch, n_clusters)
+        Leading axes, if any, hold batches that stay apart.
     marginal_weight : float, default=4.0
         ``mu``, the weight of the entropy of the clusters' shares.
 
     Returns
     -------
-    scalar tensor
+    tensor of shape (...)
         ``mean_b H(p) - mu H(mean_b p)`` in nats; from ``-mu ln K`` (sure and balanced) to 0 for ``mu >= 1``.
 
     References
@@ -35,5 +36,5 @@ def mutual_information(logits, marginal_weight=4.0):
     -9.2103
     """
     probabilities = ops.exp(ops.log_softmax(logits, axis=-1))
-    shares = ops.mean(probabilities, axis=0)
-    return ops.mean(_entropy(probabilities)) - marginal_weight * _entropy(shares)
+    shares = ops.mean(probabilities, axis=-2)
+    return ops.mean(_entropy(probabilities), axis=-1) - marginal_weight * _entropy(shares)

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kingdra_cluster.batches import RowBatches, chunks, dense_rows, root_mean_square
+from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
 from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows
 
@@ -120,7 +120,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         self.scale_ = learn_scale(X, self.scale)
         network = self.make_network(X.shape[1:], seed)
         batches = self.make_batches(X, seed=(seed, 0), scale=self.scale_)
-        history = network.fit(batches, epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose))
+        history = network.fit(feed(batches), epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose))
         check_loss(history.history["loss"][-1])
         self.history_ = [
             dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)

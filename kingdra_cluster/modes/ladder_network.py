@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kingdra_cluster.layers import Combinator, standardize
+from kingdra_cluster.layers import Combinator, matrix_product, normal_pair, standardize
 from kingdra_cluster.losses import ladder_cost, mutual_information, noise_consistency
 
 TERMS = ("ladder_cost", "mi_clean", "mi_corrupted", "noise_kl", "supervised")
@@ -33,6 +33,8 @@ class LadderNetwork(keras.Model):
         Whether the last layer is standardised over the batch as well.
     seed : int
         Drives the initial weights and the noise.
+    matmul_precision : {"float32", "bfloat16"}, default="float32"
+        Type of the factors of matrix products; everything else is float32.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LadderNetwork(keras.Model):
         marginal_weight,
         normalize_logits,
         seed,
+        matmul_precision="float32",
     ):
         super().__init__()
         self.layer_sizes = tuple(int(size) for size in layer_sizes)
@@ -57,8 +60,9 @@ class LadderNetwork(keras.Model):
         self.weights_of_terms = (ladder_weight, mi_weight, mi_weight, kl_weight, supervised_weight)
         self.marginal_weight = marginal_weight
         self.normalize_logits = normalize_logits
+        self.matmul_precision = matmul_precision
         self._create_weights(np.random.SeedSequence(seed).generate_state(2 * self.n_layers + 1))
-        self.trackers = {term: keras.metrics.Mean(name=term) for term in TERMS}
+        self.term_means = TermMeans(TERMS, name="terms")
         self.built = True
 
     def _create_weights(self, seeds):
@@ -74,15 +78,22 @@ class LadderNetwork(keras.Model):
         for combinator, units in zip(self.combinators, sizes, strict=True):
             combinator.build((None, units))
 
-    def draw_noise(self, passes, batch):
-        """Draw standard normal noise for every layer of the corrupted passes.
+    def draw_noise(self, corrupted_passes, batch):
+        """Draw the noise of every layer, of standard deviation ``noise_std``.
 
         Returns
         -------
-        list of tensors of shape (passes, batch, units), the input's first
+        list of tensors of shape (1 + corrupted_passes, batch, units)
+            The input's first.  That of the first pass, the clean one, is 0.
         """
-        whole = keras.random.normal((passes, batch, sum(self.layer_sizes)), seed=self.noise_seed)
-        return ops.split(whole, np.cumsum(self.layer_sizes[:-1]).tolist(), axis=-1)
+        rows = corrupted_passes * batch
+        pair = normal_pair((sum(self.layer_sizes), (rows + 1) // 2), self.noise_std, self.noise_seed)
+        bounds = np.cumsum(self.layer_sizes[:-1]).tolist()
+        layers = []
+        for units, *halves in zip(self.layer_sizes, *(ops.split(half, bounds) for half in pair), strict=True):
+            drawn = ops.concatenate([ops.zeros((batch, units)), *(ops.reshape(half, (-1, units)) for half in halves)])
+            layers.append(ops.reshape(drawn[: batch + rows], (1 + corrupted_passes, batch, units)))
+        return layers
 
     def call(self, inputs, training=None):
         """Run every pass that the loss needs and return its tensors by name."""
@@ -104,14 +115,14 @@ class LadderNetwork(keras.Model):
         -------
         dict
             ``clean`` and ``reconstructed`` (lists, a tensor a layer, the input first),
-            ``clean_logits``, ``corrupted_logits`` and, given labelled rows, ``labelled_logits``.
+            ``logits``, shape (2, batch, n_clusters): the clean and the corrupted; given labelled rows,
+            ``labelled_logits``.
         """
         clean, noisy, logits = self._encode(inputs, noise)
         output = {
             "clean": clean,
             "reconstructed": self._decode(noisy, logits[1]),
-            "clean_logits": logits[0],
-            "corrupted_logits": logits[1],
+            "logits": ops.stack(logits[:2]),
         }
         if "labelled" in inputs:
             output["labelled_logits"] = logits[2]
@@ -119,30 +130,29 @@ class LadderNetwork(keras.Model):
 
     def _encode(self, inputs, noise):
         """Return clean and corrupted pre-activations (unlabelled rows) and the logits of all passes."""
-        rows = inputs["unlabelled"]
-        sources = ops.stack([rows, inputs["labelled"]]) if "labelled" in inputs else rows[None]
-        corrupted = sources + self.noise_std * noise[0]
-        clean, noisy = [rows], [corrupted[0]]
-        hidden = ops.concatenate([rows[None], corrupted])
+        rows = [inputs["unlabelled"]] * 2 + ([inputs["labelled"]] if "labelled" in inputs else [])
+        hidden = ops.stack(rows) + noise[0]
+        clean, noisy = [rows[0]], [ops.unstack(hidden)[1]]
         for layer, (kernel, beta) in enumerate(zip(self.encoder, self.beta, strict=True), start=1):
             below, above = self.layer_sizes[layer - 1 : layer + 1]
-            product = ops.matmul(ops.reshape(hidden, (-1, below)), kernel)
-            values = ops.reshape(product, (*ops.shape(hidden)[:2], above))
+            values = matrix_product(ops.reshape(hidden, (-1, below)), kernel, self.matmul_precision)
+            values = ops.reshape(values, (len(rows), -1, above))
             if layer < self.n_layers or self.normalize_logits:
                 values = standardize(values)
-            corrupted = values[1:] + self.noise_std * noise[layer]
-            clean.append(values[0])
-            noisy.append(corrupted[0])
-            hidden = ops.concatenate([values[:1], corrupted]) + beta
+            values = values + noise[layer]
+            passes = ops.unstack(values)
+            clean.append(passes[0])
+            noisy.append(passes[1])
+            hidden = values + beta
             if layer < self.n_layers:
                 hidden = ops.relu(hidden)
-        return clean, noisy, hidden
+        return clean, noisy, ops.unstack(hidden)
 
     def _decode(self, noisy, corrupted_logits):
         """Return the estimates of the clean pre-activations, the input's first."""
         reconstructed = [self.combinators[-1](noisy[-1], standardize(corrupted_logits))]
         for layer in reversed(range(self.n_layers)):
-            expected = standardize(ops.matmul(reconstructed[0], self.decoder[layer]))
+            expected = standardize(matrix_product(reconstructed[0], self.decoder[layer], self.matmul_precision))
             reconstructed.insert(0, self.combinators[layer](noisy[layer], expected))
         return reconstructed
 
@@ -156,11 +166,13 @@ class LadderNetwork(keras.Model):
         labels : tensor of shape (batch, n_clusters), optional
             Targets of the labelled rows, each summing to 1.
         """
+        clean, corrupted = ops.unstack(output["logits"])
+        mi_clean, mi_corrupted = ops.unstack(mutual_information(output["logits"], self.marginal_weight))
         terms = {
             "ladder_cost": sum(ladder_cost(output["clean"], output["reconstructed"], self.denoising_cost)),
-            "mi_clean": mutual_information(output["clean_logits"], self.marginal_weight),
-            "mi_corrupted": mutual_information(output["corrupted_logits"], self.marginal_weight),
-            "noise_kl": noise_consistency(output["clean_logits"], output["corrupted_logits"]),
+            "mi_clean": mi_clean,
+            "mi_corrupted": mi_corrupted,
+            "noise_kl": noise_consistency(clean, corrupted),
         }
         if labels is not None:
             cross_entropy = ops.categorical_crossentropy(labels, output["labelled_logits"], from_logits=True)
@@ -170,7 +182,32 @@ class LadderNetwork(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Sum the weighted terms and note each one's mean."""
         terms = self.loss_terms(y_pred, y)
-        for name, value in terms.items():
-            self.trackers[name].update_state(value)
-        weights = dict(zip(TERMS, self.weights_of_terms, strict=True))
-        return sum(weights[name] * value for name, value in terms.items())
+        values = ops.stack([terms.get(name, 0.0) for name in TERMS])
+        self.term_means.update_state(values)
+        return ops.sum(values * ops.convert_to_tensor(self.weights_of_terms, "float32"))
+
+
+class TermMeans(keras.metrics.Metric):
+    """Means of several numbers that come together, by name: one variable instead of one for each.
+
+    Parameters
+    ----------
+    names : sequence of str
+    name : str
+    """
+
+    def __init__(self, names, name):
+        super().__init__(name=name)
+        self.names = names
+        self.total = self.add_variable(shape=(len(names),), initializer="zeros", name="total")
+        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, values):
+        """Take note of one value for each name, shape (n_names,)."""
+        self.total.assign_add(values)
+        self.count.assign_add(1.0)
+
+    def result(self):
+        """Return the mean of each so far, a dict; 0 before there is a value."""
+        means = self.total / ops.maximum(self.count, 1.0)
+        return dict(zip(self.names, ops.unstack(means), strict=True))

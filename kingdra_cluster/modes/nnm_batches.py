@@ -35,14 +35,17 @@ class NeighborBatches(RowBatches):
         self.names = np.tile(np.arange(n_clusters), (n_heads, 1))
         super().__init__(X, **options)
 
-    def on_epoch_end(self):
-        """Draw the order and the neighbours of the next epoch."""
-        super().on_epoch_end()
-        drawn = np.random.default_rng([*self.seed, self.epoch, 1]).integers(
-            self.neighbors.shape[1] + 1, size=self.X.shape[0]
-        )
+    def join_epochs(self, epochs):
+        """Return ``epochs``: none are joined, since the global table is refreshed between epochs of ``fit``."""
+        return epochs
+
+    def _draw(self, number):
+        """Draw the order and the neighbours of a pass of this epoch."""
+        super()._draw(number)
+        generator = np.random.default_rng([*self.seed, self.epoch * self.passes + number, 1])
+        drawn = generator.integers(self.neighbors.shape[1] + 1, size=self.X.shape[0])
         rows = np.arange(self.X.shape[0])
-        self.drawn = np.where(drawn == 0, rows, self.neighbors[rows, drawn - 1])
+        self.beside = np.where(drawn == 0, rows, self.neighbors[rows, drawn - 1])
 
     def align(self, network):
         """Name the classes of the labelled set for every head as the head itself does."""
@@ -63,11 +66,11 @@ class NeighborBatches(RowBatches):
 
     def __getitem__(self, index):
         """Return batch ``index`` of the epoch: a dict of inputs and perhaps the targets of its labelled rows."""
-        window = slice(index * self.size, (index + 1) * self.size)
+        window = self._window(index)
         rows = self.order[window]
         inputs = {
             "x": dense_rows(self.X, rows, self.scale),
-            "neighbor": dense_rows(self.X, self.drawn[rows], self.scale),
+            "neighbor": dense_rows(self.X, self.beside[rows], self.scale),
         }
         if self.with_global:
             inputs["partner"] = self.partners[rows]

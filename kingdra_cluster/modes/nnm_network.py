@@ -65,8 +65,8 @@ class NNMNetwork(keras.Model):
         self.built = True
 
     def fit(self, x, **options):
-        """Train as any Keras model; what `NeighborBatches` know of this network is brought up to date every epoch."""
-        return super().fit(x, callbacks=[_KeepUpToDate(x)], **options)
+        """Train on `NeighborBatches`, or what `feed` makes of them; what they know of this network is kept up to date."""
+        return super().fit(x, callbacks=[_KeepUpToDate(getattr(x, "batches", x))], **options)
 
     def heads(self, features):
         """Return the probabilities and their logarithms, both (batch, n_heads, n_clusters)."""

@@ -33,10 +33,13 @@ class RUC(ClusteringMode):
         Maps rows, divided by ``scale_``, to features.  Both networks start from its weights, with linear heads of
         their own.  None is a perceptron of ``hidden_units`` with batch norm.
     hidden_units : sequence of int, default=(256, 256)
-    split : {"hybrid", "confidence", "metric"}, default="hybrid"
-        Which rows to believe at first, see `clean_split`; a clustering given as labels only is sure of every row.
+    split : {"metric", "confidence", "hybrid"}, default="metric"
+        Which rows to believe at first, see `clean_split`: those whose neighbours agree, those of which the clustering
+        is sure, or both.  A fixed threshold suits an overconfident clustering and starves the clusters of another
+        (digits at 82 % with 12 % of the rows above 0.99: refined to 82 % by "metric" and to 66 % by "hybrid").  A
+        clustering given as labels only is sure of every row.
     confidence_threshold : float, default=0.99
-        Of the split.
+        Of "confidence" and "hybrid".
     n_neighbors : int, default=100
         Of the split's vote.
     relabel_threshold : float, default=0.99
@@ -89,10 +92,11 @@ class RUC(ClusteringMode):
     Examples
     --------
     >>> from sklearn.cluster import KMeans
-    >>> from sklearn.datasets import load_digits
-    >>> X = load_digits().data[:200]
-    >>> labels = KMeans(10, n_init=1, random_state=0).fit_predict(X)
-    >>> RUC(10, n_epochs=1, hidden_units=(32,), random_state=0).fit(X, labels).predict(X[:5]).shape
+    >>> from sklearn.datasets import make_blobs
+    >>> X, _ = make_blobs(n_samples=300, centers=3, random_state=0)
+    >>> labels = KMeans(3, n_init=1, random_state=0).fit_predict(X)
+    >>> refined = RUC(3, n_epochs=5, hidden_units=(32,), batch_size=50, random_state=0).fit(X, labels)
+    >>> refined.predict(X[:5]).shape
     (5,)
     """
 
@@ -105,7 +109,7 @@ class RUC(ClusteringMode):
         *,
         backbone=None,
         hidden_units=(256, 256),
-        split="hybrid",
+        split="metric",
         confidence_threshold=0.99,
         n_neighbors=100,
         relabel_threshold=0.99,
