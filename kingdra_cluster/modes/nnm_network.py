@@ -65,7 +65,7 @@ class NNMNetwork(keras.Model):
         self.built = True
 
     def fit(self, x, **options):
-        """Train on `NeighborBatches`, or what `feed` makes of them; what they know of this network is kept up to date."""
+        """Train on `NeighborBatches`, or what `feed` makes of them, and keep up to date what they know of it."""
         return super().fit(x, callbacks=[_KeepUpToDate(getattr(x, "batches", x))], **options)
 
     def heads(self, features):
