@@ -191,7 +191,8 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
     found = find_buckets(settings, graph)
-    memory = BucketMemory(n_clusters, None if previous is None else previous.memory.best)
+    best = None if previous is None else previous.memory.best
+    memory = BucketMemory(n_clusters, best, complete=settings.labeller == "published")
     memory.update(found)
     buckets = found if memory.buckets is None else memory.buckets
     names = name_buckets(buckets, labels, n_clusters)
@@ -223,7 +224,7 @@ def _warn_of_buckets(state, settings):
     remedy = "train longer before the first graph (epochs_first_round), or lower high_agreement or confidence_threshold"
     if len(state.history) == settings.n_rounds:
         return
-    if record["smallest_bucket"] == 0:
+    if record["smallest_bucket"] == 0 and (settings.labeller == "published" or record["pseudo_labelled"] == 0):
         consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
         warnings.warn(
             f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} "
@@ -266,7 +267,7 @@ def _restore(settings, checkpoints):
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     find_buckets(settings, graph)
-    memory = BucketMemory(settings.n_clusters, arrays.get("best"))
+    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller == "published")
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])
     return RoundState(

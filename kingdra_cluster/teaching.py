@@ -9,6 +9,14 @@ from kingdra_cluster.spectral_start import spectral_start
 class BucketMemory:
     """The buckets that the next round learns from: its own if every bucket has rows, else the best so far.
 
+    Parameters
+    ----------
+    n_clusters : int
+    best : (n,) int, optional
+        The best buckets of earlier rounds.
+    complete : bool, default=True
+        Whether a usable set needs a row in every bucket, as published; if not, any labelled row will do.
+
     Attributes
     ----------
     buckets : (n,) int or None
@@ -17,8 +25,8 @@ class BucketMemory:
         Whether they come from an earlier round.
     """
 
-    def __init__(self, n_clusters, best=None):
-        self.n_clusters = n_clusters
+    def __init__(self, n_clusters, best=None, complete=True):
+        self.n_clusters, self.complete = n_clusters, complete
         self.best = best
         self.buckets = None
         self.reused = False
@@ -26,8 +34,9 @@ class BucketMemory:
     def update(self, found):
         """Take note of the buckets that the labeller found in this round."""
         size = smallest_bucket(found, self.n_clusters)
-        self.reused = size == 0
-        if size > 0 and (self.best is None or size >= smallest_bucket(self.best, self.n_clusters)):
+        usable = size > 0 if self.complete else bool(np.any(found >= 0))
+        self.reused = not usable
+        if usable and (self.best is None or size >= smallest_bucket(self.best, self.n_clusters)):
             self.best = found
         self.buckets = self.best if self.reused else found
 

@@ -184,3 +184,13 @@ def test_open_epochs_make_enough_steps(given, n_rows, first, later):
     settings = KingdraCluster(epochs_first_round=given[0], epochs_per_round=given[1])
     assert epochs_of_round(settings, False, n_rows, 64) == first
     assert epochs_of_round(settings, True, n_rows, 64) == later
+
+
+def test_any_labelled_row_will_do_where_buckets_need_not_be_complete():
+    memory = BucketMemory(3, complete=False)
+    memory.update(np.array([0, 2, -1, -1]))
+    assert not memory.reused
+    assert memory.buckets.tolist() == [0, 2, -1, -1]
+    memory.update(np.full(4, -1))
+    assert memory.reused
+    assert memory.buckets.tolist() == [0, 2, -1, -1]
