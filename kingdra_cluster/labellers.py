@@ -13,3 +13,8 @@ LABELLERS = {"consensus": consensus_labeller, "published": published_labeller}
 
 A better rule is a function of that signature and a line here.
 """
+
+PROPORTIONAL = {"consensus"}
+"""Labellers whose buckets are taught with the shares that they have, and need not all have rows; others as published:
+as many rows of each bucket, and nothing while one of them is empty.
+"""

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import delayed
 
 from kingdra_cluster.exceptions import PseudoLabelWarning
-from kingdra_cluster.labellers import LABELLERS
+from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL
 from kingdra_cluster.members import train_member
 from kingdra_cluster.persistence import read_arrays
 from kingdra_cluster.progress import seconds_left
@@ -165,7 +165,7 @@ def _taught(settings, state, X, seed):
         state.graph.labels,
         settings.n_clusters,
         shared_mapping=settings.shared_mapping,
-        balanced=settings.labeller == "published",
+        balanced=settings.labeller not in PROPORTIONAL,
     )
     return [(rows, names) for names in classes]
 
@@ -192,7 +192,7 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     labels = consensus.probabilities.argmax(axis=1)
     found = find_buckets(settings, graph)
     best = None if previous is None else previous.memory.best
-    memory = BucketMemory(n_clusters, best, complete=settings.labeller == "published")
+    memory = BucketMemory(n_clusters, best, complete=settings.labeller not in PROPORTIONAL)
     memory.update(found)
     buckets = found if memory.buckets is None else memory.buckets
     names = name_buckets(buckets, labels, n_clusters)
@@ -224,7 +224,7 @@ def _warn_of_buckets(state, settings):
     remedy = "train longer before the first graph (epochs_first_round), or lower high_agreement or confidence_threshold"
     if len(state.history) == settings.n_rounds:
         return
-    if record["smallest_bucket"] == 0 and (settings.labeller == "published" or record["pseudo_labelled"] == 0):
+    if record["smallest_bucket"] == 0 and (settings.labeller not in PROPORTIONAL or record["pseudo_labelled"] == 0):
         consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
         warnings.warn(
             f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} "
@@ -232,7 +232,9 @@ def _warn_of_buckets(state, settings):
             PseudoLabelWarning,
             stacklevel=4,
         )
-    elif settings.labeller == "published" and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+    elif (
+        settings.labeller not in PROPORTIONAL and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters
+    ):
         warnings.warn(
             f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
             f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",
@@ -267,7 +269,7 @@ def _restore(settings, checkpoints):
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     find_buckets(settings, graph)
-    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller == "published")
+    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in PROPORTIONAL)
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])
     return RoundState(
