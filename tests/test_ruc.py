@@ -77,6 +77,7 @@ def test_labels_and_sure_probabilities_are_the_same_clustering(blobs, noisy_labe
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")  # of a single epoch
 def test_without_a_clustering_it_starts_from_k_means(blobs):
     model = refine(blobs)
     assert ACC(TRUTH, model.labels_) == 1
@@ -100,6 +101,18 @@ def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels)
     np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask).clean_start_, mask)
     elsewhere = refine(blobs, noisy_labels, embeddings=7 * np.eye(3)[noisy_labels]).clean_start_
     assert elsewhere.all()
+
+
+def test_the_vote_reaches_no_further_than_a_part_of_a_cluster():
+    from kingdra_cluster.clean_split import metric_split
+    from kingdra_cluster.modes.ruc_start import clean_rows
+
+    rng = np.random.default_rng(0)
+    for n_rows, n_clusters, expected in ((900, 3, 60), (9000, 3, 100), (10, 3, 1)):
+        rows, labels = rng.normal(size=(n_rows, 5)), rng.integers(0, n_clusters, n_rows)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        found = clean_rows(RUC(n_clusters), np.eye(n_clusters)[labels], 3 * rows, None)
+        np.testing.assert_array_equal(found, metric_split(rows, labels, expected))
 
 
 @pytest.mark.usefixtures("eager")
@@ -261,6 +274,7 @@ def test_masks_and_embeddings_of_the_wrong_kind_are_refused(blobs, arguments, wo
         ({"hidden_units": (0,)}, ValueError, "every entry of hidden_units"),
         ({"backbone": "resnet18"}, TypeError, "backbone must be a keras.Model or None; received str"),
         ({"ramp_epochs": 0}, ValueError, "ramp_epochs must be an integer of at least 1"),
+        ({"n_neighbors": 0}, ValueError, "n_neighbors must be an integer of at least 1"),
         ({"n_epochs": 2.5}, TypeError, "n_epochs must be an integer"),
     ],
 )

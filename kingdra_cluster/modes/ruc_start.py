@@ -11,6 +11,7 @@ from kingdra_cluster.checks import check_probabilities, check_row_labels
 from kingdra_cluster.clean_split import confidence_split, metric_split
 from kingdra_cluster.exceptions import PseudoLabelWarning
 
+MOST_NEIGHBORS = 100
 SPLITS = ("hybrid", "confidence", "metric")
 
 
@@ -98,7 +99,8 @@ def clean_rows(settings, start, embeddings, clean):
     voted = None
     if settings.split != "confidence":
         unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-        voted = metric_split(unit, labels, settings.n_neighbors)
+        fifth = max(1, min(MOST_NEIGHBORS, len(start) // (5 * settings.n_clusters)))
+        voted = metric_split(unit, labels, fifth if settings.n_neighbors is None else settings.n_neighbors)
     if settings.split == "metric":
         return voted
     confident = confidence_split(start, settings.confidence_threshold)
