@@ -14,7 +14,6 @@ Prints a line for each answer, then the mean differences, and saves all numbers 
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
+from benchmarks.reports import save_report  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from experiments.trust_figures import attack_curves, calibration  # noqa: E402
@@ -157,10 +157,7 @@ def main(arguments=None):
                     print(f"{name:21}{start_name:8}{seed:4} {key:6}{cells}", flush=True)
                 if options.figures:
                     draw(options.figures, line, y, answers)
-                if options.output:
-                    options.output.parent.mkdir(parents=True, exist_ok=True)
-                    report = {"manifest": manifest(), "lines": lines}
-                    options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+                save_report(options.output, {"manifest": manifest(), "lines": lines})
     gains = [line["answers"]["ruc"]["acc"] - line["answers"]["start"]["acc"] for line in lines]
     print(f"ACC gained: mean {100 * np.mean(gains):.2f}, least {100 * min(gains):.2f} points")
 
