@@ -20,6 +20,8 @@ from experiments.tfidf import Tfidf
 class Identity(Features):
     """Rows as they are: for feature matrices, and for images that go into a convolutional network.
 
+    Greyscale images (n, height, width) get the axis of channels that such a network wants.
+
     Examples
     --------
     >>> Identity().fit_transform(np.eye(2)).shape
@@ -39,16 +41,17 @@ class Identity(Features):
         Returns
         -------
         X : array or sparse matrix of shape (n, ...)
-            The same object.
+            The same numbers, not copied.
         """
         X = numeric_items(items, self.kind)
         self.state = {"item_shape": list(X.shape[1:])}
         return self.transform(X)
 
     def transform(self, items):
-        """Return rows of the shape seen when fitting, unchanged."""
+        """Return rows of the shape seen when fitting, not copied."""
         self._check_fitted()
-        return check_item_shape(numeric_items(items, self.kind), self.state["item_shape"])
+        X = check_item_shape(numeric_items(items, self.kind), self.state["item_shape"])
+        return X[..., None] if len(X.shape) == 3 else X
 
 
 class Flatten(Identity):

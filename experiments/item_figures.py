@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy import sparse
 
 from experiments.figure_data import matched_confusion, mosaic
@@ -137,16 +138,16 @@ def loss_terms(history, best=None):
     return figure
 
 
-def neighbors_of_rows(images, neighbors, rows, truth=None):
+def neighbors_of_rows(images, rows, neighbors, truth=None):
     """A line for each of some rows: its image, then its neighbours, nearest first.
 
     Parameters
     ----------
     images : array of shape (n, h, w) or (n, h, w, c)
-    neighbors : array of shape (n, n_neighbors)
-        Rows near each row.
-    rows : sequence of int
+    rows : sequence of m int
         Which rows to show.
+    neighbors : array of shape (m, n_neighbors)
+        Rows near each of them.
     truth : array of shape (n,), optional
         Classes; neighbours of another class than the row's get a red frame, those of its own a green one.
 
@@ -155,18 +156,16 @@ def neighbors_of_rows(images, neighbors, rows, truth=None):
     figure : matplotlib.figure.Figure
     """
     rows, neighbors = np.asarray(rows), np.asarray(neighbors)
-    shown = np.concatenate([rows[:, None], neighbors[rows]], axis=1)
+    shown = np.concatenate([rows[:, None], neighbors], axis=1)
     picture = mosaic(images, list(shown), shown.shape[1])
     figure, axes = _axes(0.6 * shown.shape[1] + 0.8, 0.6 * len(rows) + 0.7)
     axes.imshow(picture, cmap="gray", interpolation="nearest", aspect="auto")
     height, width = picture.shape[0] / len(rows), picture.shape[1] / shown.shape[1]
     if truth is not None:
-        for line, column in np.argwhere(np.ones_like(neighbors[rows], dtype=bool)):
-            same = truth[neighbors[rows[line], column]] == truth[rows[line]]
+        for (line, column), neighbor in np.ndenumerate(neighbors):
+            colour = GREEN if truth[neighbor] == truth[rows[line]] else VERMILION
             corner = ((column + 1) * width - 0.5, line * height - 0.5)
-            size = {"width": width - 1.5, "height": height - 1.5}
-            frame = _frame(corner, GREEN if same else VERMILION, **size)
-            axes.add_patch(frame)
+            axes.add_patch(Rectangle(corner, width - 1.5, height - 1.5, fill=False, edgecolor=colour, linewidth=1.6))
     axes.set_yticks((np.arange(len(rows)) + 0.5) * height - 0.5, [str(row) for row in rows])
     frames = "" if truth is None else " (green: of the same class)"
     axes.set(title=f"Rows and their nearest neighbours{frames}", xticks=[], ylabel="row")
@@ -175,9 +174,3 @@ def neighbors_of_rows(images, neighbors, rows, truth=None):
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return figure
-
-
-def _frame(corner, colour, **size):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, fill=False, edgecolor=colour, linewidth=1.6, **size)

@@ -173,6 +173,14 @@ def test_division_gives_float32():
     assert make_features("flatten", divide_by=2).fit_transform(sparse).sum() == 1.5
 
 
+def test_grey_images_get_an_axis_of_channels_without_a_copy():
+    grey, features = IMAGES[..., 0].copy(), make_features("none")
+    X = features.fit_transform(grey)
+    assert X.shape == (6, 4, 5, 1)
+    assert np.shares_memory(X, grey)
+    assert features.transform(grey[:2]).shape == (2, 4, 5, 1)
+
+
 @pytest.mark.parametrize("kind", ["none", "flatten"])
 def test_rows_of_another_shape_are_refused(kind):
     features = make_features(kind)

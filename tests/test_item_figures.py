@@ -1,10 +1,13 @@
 """Pictures of items: what they show, for any number of clusters, grey and in colour."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from experiments.item_figures import loss_terms, neighbors_of_rows, top_words, typical_images, words_of_clusters
+from experiments.prototypes import visualize
 from kingdra_cluster.unsup_metrics import cluster_prototypes
 
 RNG = np.random.default_rng(0)
@@ -66,10 +69,25 @@ def test_a_panel_a_term_of_the_loss_and_the_kept_epoch(tmp_path):
 def test_neighbours_stand_beside_their_row_framed_by_class(channels, tmp_path):
     images = RNG.integers(256, size=(12, 5, 5, *channels)).astype("uint8")
     truth, neighbors = np.arange(12) % 2, (np.arange(12)[:, None] + [1, 2, 4]) % 12
-    figure = neighbors_of_rows(images, neighbors, [3, 7], truth)
+    figure = neighbors_of_rows(images, [3, 7], neighbors[[3, 7]], truth)
     colours = [patch.get_edgecolor()[:2] for patch in figure.axes[0].patches]
     assert len(set(colours)) == 2
     assert colours[1] == colours[2] == colours[4] != colours[0] == colours[3]
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["3", "7"]
-    assert not neighbors_of_rows(images, neighbors, [3]).axes[0].patches
+    assert not neighbors_of_rows(images, [3], neighbors[[3]]).axes[0].patches
     figure.savefig(tmp_path / "figure.png")
+
+
+@pytest.mark.parametrize("n_rows", [5, 60])
+def test_what_is_typical_of_a_run_is_written_down_and_drawn(n_rows, tmp_path):
+    images, truth = RNG.integers(256, size=(n_rows, 5, 5)).astype("uint8"), np.arange(n_rows) % 3
+    probabilities = RNG.dirichlet(np.ones(3), n_rows)
+    paths = visualize(tmp_path, probabilities, images, images=images, truth=truth, class_names=list("abc"))
+    assert [path.name for path in paths] == ["prototypes.json", "typical.png", "neighbors.png"]
+    expected = cluster_prototypes(probabilities, images.reshape(n_rows, -1).astype("float32"))
+    written = json.loads(paths[0].read_text(encoding="utf-8"))
+    assert written == {str(cluster): row for cluster, row in enumerate(expected.tolist())}
+    texts = sparse.csr_matrix(RNG.random((n_rows, 4)))
+    paths = visualize(tmp_path, probabilities, texts, words=list("wxyz"))
+    assert [path.name for path in paths] == ["prototypes.json", "words.png"]
+    assert all(path.stat().st_size > 20 for path in paths)

@@ -13,7 +13,7 @@ from kingdra_cluster.unsup_metrics import ACC
 
 TRUTH = np.repeat([0, 1, 2], 30)
 MLP = {"name": "mlp", "hidden_units": (8,)}
-TINY = {"backbone": MLP, "n_neighbors": 5, "batch_size": 30, "n_epochs": 3, "random_state": 0}
+TINY = {"backbone": MLP, "n_heads": 3, "n_neighbors": 5, "batch_size": 30, "n_epochs": 3, "random_state": 0}
 SCAN = dict.fromkeys(("local", "class_level", "global_level"), False)
 
 
@@ -100,23 +100,25 @@ def test_neighbours_and_held_out_rows_of_the_users(blobs):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_images_and_a_backbone_of_the_users(dtype):
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 3), ("float32", 1)])
+def test_images_and_a_backbone_of_the_users(dtype, channels):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 60, (40, 8, 8, 3), dtype=np.uint8)
+    images = rng.integers(0, 60, (40, 8, 8, channels), dtype=np.uint8)
     images[::2, ..., 0] += 150
     images = images if dtype == "uint8" else (images / 255).astype(dtype)
     convolution = keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.HeNormal(seed=0))
     layers = [convolution, keras.layers.ReLU(), keras.layers.GlobalAveragePooling2D()]
-    backbone = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    backbone = keras.Sequential([keras.Input((8, 8, channels)), *layers])
     before = backbone.get_weights()
     model = cluster(images, 2, backbone=backbone, n_epochs=1)
     assert model.scale_ == (255 if dtype == "uint8" else 1)
     np.testing.assert_array_equal(model.predict(images), model.labels_)
     np.testing.assert_array_equal(before[0], backbone.get_weights()[0])
     assert np.any(model.classifier_.get_weights()[0] != before[0])
-    with pytest.raises(ValueError, match=r"X must have rows of shape \(8, 8, 3\); received \(8, 9, 3\)"):
-        model.predict(np.zeros((2, 8, 9, 3), dtype))
+    with pytest.raises(
+        ValueError, match=rf"X must have rows of shape \(8, 8, {channels}\); received \(8, 9, {channels}\)"
+    ):
+        model.predict(np.zeros((2, 8, 9, channels), dtype))
     with pytest.raises(ValueError, match="backbone must take rows of shape"):
         cluster(images[:, :7], 2, backbone=backbone)
 

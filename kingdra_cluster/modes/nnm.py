@@ -34,8 +34,8 @@ class NNM(ClusteringMode):
     backbone : str, dict or keras.Model, default="mlp"
         See `make_backbone`.  A model is copied with its weights, and neighbours are mined in its features; it is not
         saved as an argument and cannot be a member's inside `KingdraCluster`.
-    n_heads : int, default=3
-        Linear heads, trained side by side; the best is kept.
+    n_heads : int, default=10
+        Linear heads, trained side by side, of which the best is kept (published: 3).
     n_neighbors : int, default=20
         Mined once, of which each epoch draws one for every row.
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -100,7 +100,7 @@ class NNM(ClusteringMode):
         n_clusters=10,
         *,
         backbone="mlp",
-        n_heads=3,
+        n_heads=10,
         n_neighbors=20,
         metric="cosine",
         local=True,
