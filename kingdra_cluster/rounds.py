@@ -156,8 +156,8 @@ def epochs_of_round(settings, supervised, n_rows, batch_size):
 def _taught(settings, state, X, seed):
     """Return each member's labelled set (rows, classes) for the next round, or None for an unsupervised one."""
     if state is None and settings.start is not None:
-        members = [columns(X, settings.spaces, member) for member in range(settings.n_members)]
-        return starting_sets(members, settings.n_clusters, seed)
+        views = [columns(X, settings.spaces, space) for space in range(len(settings.spaces or [None]))]
+        return starting_sets(views, settings.n_members, settings.n_clusters, seed)
     if state is None or state.memory.buckets is None:
         return None
     rows, classes = labelled_set(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kingdra_cluster.pseudo_labels import balanced_rows, name_buckets, proportional_rows, smallest_bucket
-from kingdra_cluster.spectral_start import spectral_start
+from kingdra_cluster.starts import community_starts
 
 
 class BucketMemory:
@@ -70,23 +70,20 @@ def labelled_set(buckets, member_labels, n_clusters, *, shared_mapping, balanced
     return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
 
 
-def starting_sets(members, n_clusters, seed):
-    """Return the labelled set of every member's first round: a spectral clustering of its own sample of rows.
+def starting_sets(views, n_members, n_clusters, seed):
+    """Return the labelled set of every member's first round: communities of its own rows' graph of neighbours.
 
     Parameters
     ----------
-    members : list of arrays or CSR matrices of shape (n, ...)
-        What each member sees of X.
-    n_clusters, seed : int
+    views : list of arrays or CSR matrices of shape (n, ...)
+        The feature spaces, dealt out to the members in turn.
+    n_members, n_clusters, seed : int
 
     Returns
     -------
     list of tuples (rows, classes), both (n,) int
         Rows of X with repetitions, and the class of each.
     """
-    starts = [
-        spectral_start(X, n_clusters, member=member, n_members=len(members), seed=seed)
-        for member, X in enumerate(members)
-    ]
-    n_rows = members[0].shape[0]
+    n_rows = views[0].shape[0]
+    starts = community_starts(views, n_members, n_clusters, seed)
     return [(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in starts]
