@@ -1,6 +1,7 @@
 """One member's share of a round: a function of its arguments alone, run here, in a worker process or on a cluster."""
 
 import json
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from kingdra_cluster.batches import feed
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.saving import jsonable
+from kingdra_cluster.shared_rows import SharedRows, open_rows
+
+_one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
 
 
 class MemberResult(NamedTuple):
@@ -48,7 +52,7 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
     ----------
     mode : ClusteringMode
         Hyper-parameters, not fitted.
-    X : array or CSR matrix of shape (n, n_features)
+    X : array or CSR matrix of shape (n, n_features), or SharedRows
     source : path or None
         The member's state after the last round; None starts afresh from ``seed``.
     target : path
@@ -69,22 +73,27 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
     MemberResult
     """
     if not Path(target).is_file():
-        if not claim_threads(threads):
-            raise RuntimeError(
-                f"TensorFlow already runs with another number of threads than threads_per_member={threads}"
-            )
-        network = _network(*_key(mode, X.shape[1:]))
-        start = _fresh_state(mode, X.shape[1:], seed) if source is None else _numbered(read_arrays(source), "state")
-        _assign(network, start, source)
-        if labelled is not None:
-            labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
-        batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
-        history = network.fit(feed(batches), epochs=epochs, shuffle=False, verbose=0).history
-        losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
-        _store(target, network, mode, X, scale, losses)
-    arrays = read_arrays(target)
+        rows = open_rows(X) if isinstance(X, SharedRows) else X
+        options = {"labelled": labelled, "epochs": epochs, "seed": seed, "round_index": round_index, "scale": scale}
+        with _one_at_a_time:
+            _train(mode, rows, source, target, threads=threads, **options)
+    arrays = read_arrays(target, ("probabilities", "loss_names", "loss_values"))
     losses = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
     return MemberResult(str(target), arrays["probabilities"], losses)
+
+
+def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
+    if not claim_threads(threads):
+        raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    network = _network(*_key(mode, X.shape[1:]))
+    start = _fresh_state(mode, X.shape[1:], seed) if source is None else _numbered(read_arrays(source), "state")
+    _assign(network, start, source)
+    if labelled is not None:
+        labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
+    batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
+    history = network.fit(feed(batches), epochs=epochs, shuffle=False, verbose=0).history
+    losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
+    _store(target, network, mode, X, scale, losses)
 
 
 def member_classifier(mode, path, input_shape, scale):

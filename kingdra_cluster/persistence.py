@@ -74,8 +74,14 @@ def write_arrays(path, **arrays):
         np.savez(temporary, **arrays)
 
 
-def read_arrays(path):
-    """Read all arrays of a ``.npz`` file into a dict, never unpickling.
+def read_arrays(path, names=None):
+    """Read arrays of a ``.npz`` file into a dict, never unpickling.
+
+    Parameters
+    ----------
+    path : path
+    names : sequence of str, optional
+        Read these only; None reads all.
 
     Raises
     ------
@@ -85,7 +91,7 @@ def read_arrays(path):
     with open(path, "rb") as file:  # numpy leaves it open where it cannot read it
         try:
             with np.load(file, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+                return {name: stored[name] for name in (stored.files if names is None else names)}
         except Exception as error:  # zipfile and numpy raise a dozen kinds of error for damaged bytes
             raise ValueError(f"{path} is damaged or not a file of plain arrays: {error}") from error
 

@@ -20,7 +20,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
-    "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
+    "exceptions progress losses losses.* layers optimizers batches persistence saving shared_rows validation": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
