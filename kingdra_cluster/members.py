@@ -77,23 +77,52 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
         options = {"labelled": labelled, "epochs": epochs, "seed": seed, "round_index": round_index, "scale": scale}
         with _one_at_a_time:
             _train(mode, rows, source, target, threads=threads, **options)
-    arrays = read_arrays(target, ("probabilities", "loss_names", "loss_values"))
+    return read_member(target, (X.shape[0], mode.n_clusters), seed, round_index)
+
+
+def read_member(path, shape, seed, round_index):
+    """Read what a finished member handed back from its file.
+
+    Parameters
+    ----------
+    path : path
+    shape : tuple (n, n_clusters)
+        Of its probabilities.
+    seed, round_index : int
+        Of the member and the round that the file must be of.
+
+    Returns
+    -------
+    MemberResult
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, of another kind, or of another member, round or fit; the message names it.
+    """
+    arrays = read_arrays(path, ("whose", "probabilities", "loss_names", "loss_values"))
+    found = (*arrays["whose"].tolist(), *arrays["probabilities"].shape)
+    if found != (seed, round_index, *shape):
+        raise ValueError(
+            f"{path} is of another fit: its seed, round and shape of probabilities are {found[:2]} and {found[2:]}, "
+            f"expected ({seed}, {round_index}) and {tuple(shape)}"
+        )
     losses = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
-    return MemberResult(str(target), arrays["probabilities"], losses)
+    return MemberResult(str(path), arrays["probabilities"], losses)
 
 
 def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
     network = _network(*_key(mode, X.shape[1:]))
-    start = _fresh_state(mode, X.shape[1:], seed) if source is None else _numbered(read_arrays(source), "state")
+    start = _fresh_state(mode, X.shape[1:], seed) if source is None else _read_state(source, seed)
     _assign(network, start, source)
     if labelled is not None:
         labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
     batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
     history = network.fit(feed(batches), epochs=epochs, shuffle=False, verbose=0).history
     losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
-    _store(target, network, mode, X, scale, losses)
+    _store(target, network, mode, X, scale, losses, whose=np.array([seed, round_index]))
 
 
 def member_classifier(mode, path, input_shape, scale):
@@ -103,7 +132,7 @@ def member_classifier(mode, path, input_shape, scale):
     return classifier
 
 
-def _store(target, network, mode, X, scale, losses):
+def _store(target, network, mode, X, scale, losses, whose):
     """Freeze the statistics, label every row and write state, classifier and answers as one file."""
     check_loss(losses["loss"])
     weights = mode.freeze(network, X, scale)
@@ -112,9 +141,8 @@ def _store(target, network, mode, X, scale, losses):
     arrays = {f"state_{index:03d}": array for index, array in enumerate(_state(network))}
     arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
     names, values = list(losses), list(losses.values())
-    write_arrays(
-        target, probabilities=predict_rows(classifier, X), loss_names=names, loss_values=np.array(values), **arrays
-    )
+    arrays |= {"whose": whose, "loss_names": names, "loss_values": np.array(values)}
+    write_arrays(target, probabilities=predict_rows(classifier, X), **arrays)
 
 
 def _key(mode, input_shape):
@@ -138,6 +166,13 @@ def _state(network):
 
 def _fresh_state(mode, input_shape, seed):
     return _state(clone(mode).make_network(input_shape, seed))
+
+
+def _read_state(path, seed):
+    arrays = read_arrays(path)
+    if arrays["whose"][0] != seed:
+        raise ValueError(f"{path} is of another member or fit: its seed is {arrays['whose'][0]}, expected {seed}")
+    return _numbered(arrays, "state")
 
 
 def _numbered(arrays, prefix):

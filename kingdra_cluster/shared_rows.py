@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from kingdra_cluster.persistence import naming
+
 
 class StoredArray(NamedTuple):
     """Where an array lies: what `numpy.memmap` needs to map it."""
@@ -66,7 +68,8 @@ def _store(array, folder, name):
     mapped = _mapped_from_file(array)
     if mapped is None or not array.flags.forc:
         path = Path(folder) / f"{name}.npy"
-        np.save(path, array, allow_pickle=False)
+        with naming(path):
+            np.save(path, array, allow_pickle=False)
         array = mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     path = str(Path(mapped.filename).absolute())
     offset = mapped.offset + array.ctypes.data - mapped.ctypes.data

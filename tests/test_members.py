@@ -105,7 +105,7 @@ def test_a_finished_member_is_not_trained_again(train, monkeypatch, tmp_path):
     first = train("a.npz")
     changed = os.stat(tmp_path / "a.npz").st_mtime_ns
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("trained again"))
-    again = train("a.npz", seed=99)
+    again = train("a.npz", epochs=7)
     assert os.stat(tmp_path / "a.npz").st_mtime_ns == changed
     np.testing.assert_array_equal(again.probabilities, first.probabilities)
     assert again.losses == first.losses
@@ -115,6 +115,25 @@ def test_the_state_of_another_network_is_refused_by_name(train):
     wide = train("wide.npz", mode=LadderIM(3, hidden_units=(9,), batch_size=32))
     with pytest.raises(ValueError, match=r"wide\.npz holds the state of another network"):
         train("a.npz", source=wide.path)
+
+
+@pytest.mark.parametrize(("what", "value"), [("seed", 6), ("round_index", 1), ("mode", LadderIM(4, hidden_units=(8,)))])
+def test_a_finished_file_of_another_member_round_or_fit_is_refused_by_name(train, what, value):
+    train("a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz is of another fit: .*\(5, 0\) and \(90, 3\), expected"):
+        train("a.npz", **{what: value})
+
+
+def test_the_state_of_another_member_is_refused_by_name(train):
+    source = train("a.npz", seed=6).path
+    with pytest.raises(ValueError, match=r"a\.npz is of another member or fit: its seed is 6, expected 5"):
+        train("b.npz", source=source, round_index=1)
+
+
+def test_a_finished_file_of_another_kind_is_refused_by_name(train, tmp_path):
+    write_arrays(tmp_path / "a.npz", X=np.zeros(3))
+    with pytest.raises(ValueError, match=r"a\.npz is of another kind: it holds no array 'whose'"):
+        train("a.npz")
 
 
 def test_a_damaged_state_is_refused_by_name(train, tmp_path):
