@@ -12,6 +12,7 @@ extras = {
     "faiss": ["faiss-cpu>=1.8"],
     "dask": ["distributed>=2024.1"],
     "tensorboard": ["tensorboard>=2.16"],
+    "torch": ["torch>=2.6"],
     "test": [
         "pytest>=8",
         "pytest-timeout>=2.3",
@@ -42,6 +43,7 @@ setup(
         "scikit-learn>=1.6",
         "networkx>=3.2",
         "joblib>=1.4",
+        "threadpoolctl>=3.1",
         "matplotlib>=3.8",
     ],
     extras_require=extras,

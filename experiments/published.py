@@ -31,6 +31,18 @@ MODE = {
     "noise_std": "noise_std",
     "batch_size": "batch_size",
 }
+DEFAULTS = {
+    "n_rounds": 40,
+    "start": None,
+    "epochs_first_round": 5,
+    "epochs_per_round": 5,
+    "labeller": "published",
+    "confidence_threshold": 0.9,
+    "shared_mapping": True,
+    "mi_weight_later": None,
+    "scale": None,
+    "tol": None,
+}  # of the published code, where this package's are others
 DATA = {"training_path": "path", "ground_truth_path": "labels_path"}
 UNREAD = {"med_th": "nothing reads it, in the published code either"}
 KNOWN = CLUSTER | MODE | DATA | UNREAD
@@ -55,7 +67,8 @@ def translate(config, folders=()):
     Returns
     -------
     config : dict
-        In this package's form, with ``scale`` and ``tol`` null: the published code had neither.
+        In this package's form, with the published defaults for what is not given; the published code had no ``scale``
+        and no ``tol``.
     notes : list of str
         A line for each key without effect.
 
@@ -78,7 +91,7 @@ def translate(config, folders=()):
     data = {ours: locate(given[key], folders) for key, ours in DATA.items() if key in given}
     cluster = {ours: given[key] for key, ours in CLUSTER.items() if key in given}
     mode = {ours: given[key] for key, ours in MODE.items() if key in given}
-    cluster |= {"scale": None, "tol": None, "mode": {"name": "ladder", **mode}}
+    cluster = DEFAULTS | cluster | {"mode": {"name": "ladder", **mode}}
     return {"data": {"name": "arrays", **data, "features": {"kind": "flatten"}}, "cluster": cluster}, notes
 
 

@@ -12,7 +12,10 @@ _HOMES = {
     "KingdraCluster": "kingdra_cluster",
     "LadderIM": "modes",
     "MODES": "modes",
+    "NNM": "modes",
     "PseudoLabelWarning": "exceptions",
+    "RUC": "modes",
+    "SelfLabel": "modes",
     "SimilarityGraph": "similarity_graph",
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 CHUNK_ROWS = 4096
+STEPS_AN_EPOCH = 256
 SMALLEST_SCALE = 1e-37  # its reciprocal still fits into float32
 
 
@@ -67,38 +68,88 @@ class RowBatches(keras.utils.PyDataset):
         Divides every entry.
     labelled : tuple (rows, targets), optional
         ``rows``, (n,) int: the labelled set as rows of X, with repetitions; ``targets``, (n, n_clusters) float32.
+    rows : (m,) int, optional
+        The rows to go through, where they are not all.
     """
 
-    def __init__(self, X, *, batch_size, seed, scale=1.0, labelled=None):
+    def __init__(self, X, *, batch_size, seed, scale=1.0, labelled=None, rows=None):
         super().__init__()
         self.X, self.scale, self.labelled = X, scale, labelled
-        self.size = min(batch_size, X.shape[0])
+        self.rows = np.arange(X.shape[0]) if rows is None else rows
+        self.size = min(batch_size, len(self.rows))
         self.seed = tuple(seed)
+        self.passes = 1
         self.epoch = -1
         self.on_epoch_end()
 
+    def join_epochs(self, epochs):
+        """Make one epoch of ``fit`` of several passes, so that it has `STEPS_AN_EPOCH` steps at most where it can.
+
+        An epoch costs ``fit`` as much time as tens of small steps.  The batches and their order stay the same.
+
+        Parameters
+        ----------
+        epochs : int
+            Passes over the rows that are wanted.
+
+        Returns
+        -------
+        int
+            Number of epochs to ask of ``fit``: a divisor of ``epochs``.
+        """
+        steps = len(self) // self.passes
+        self.passes = max(
+            d for d in range(1, epochs + 1) if epochs % d == 0 and (d == 1 or d * steps <= STEPS_AN_EPOCH)
+        )
+        return epochs // self.passes
+
     def on_epoch_end(self):
-        """Draw the order of the next epoch."""
+        """Go on to the next epoch."""
         self.epoch += 1
-        generator = np.random.default_rng([*self.seed, self.epoch])
-        self.order = generator.permutation(self.X.shape[0])
-        if self.labelled is not None:
-            self.labelled_order = generator.permutation(len(self.labelled[0]))
+        self._draw(0)
 
     def __len__(self):
         """Return the number of whole batches in an epoch."""
-        return self.X.shape[0] // self.size
+        return self.passes * (len(self.rows) // self.size)
 
     def __getitem__(self, index):
         """Return batch ``index`` of the epoch: a dict of inputs and perhaps the targets of its labelled rows."""
-        window = slice(index * self.size, (index + 1) * self.size)
+        window = self._window(index)
         inputs = {"unlabelled": dense_rows(self.X, self.order[window], self.scale)}
         if self.labelled is None:
             return (inputs,)
+        inputs["labelled"], targets = self.labelled_batch(window)
+        return inputs, targets
+
+    def labelled_batch(self, window):
+        """Return the rows and targets of a slice of the epoch's labelled stream."""
         rows, targets = self.labelled
         chosen = self.labelled_order[window]
-        inputs["labelled"] = dense_rows(self.X, rows[chosen], self.scale)
-        return inputs, targets[chosen]
+        return dense_rows(self.X, rows[chosen], self.scale), targets[chosen]
+
+    def _draw(self, number):
+        """Draw the orders of a pass of this epoch."""
+        self.drawn = number
+        generator = np.random.default_rng([*self.seed, self.epoch * self.passes + number])
+        self.order = self.rows[generator.permutation(len(self.rows))]
+        if self.labelled is not None:
+            self.labelled_order = generator.permutation(len(self.labelled[0]))
+
+    def _window(self, index):
+        """Return where batch ``index`` of the epoch lies in the order of its pass, and see that this is drawn."""
+        number, step = divmod(index, len(self) // self.passes)
+        if number != self.drawn:
+            self._draw(number)
+        return slice(step * self.size, (step + 1) * self.size)
+
+
+class IndexedRowBatches(RowBatches):
+    """`RowBatches` whose batches say which rows of X they hold: ``{"rows": (batch,) int32, "x": (batch, ...)}``."""
+
+    def __getitem__(self, index):
+        """Return batch ``index`` of the epoch."""
+        rows = self.order[self._window(index)]
+        return ({"rows": rows.astype(np.int32), "x": dense_rows(self.X, rows, self.scale)},)
 
 
 def feed(batches):

@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -13,11 +12,11 @@ from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.persistence import manifest
 from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
-from kingdra_cluster.rounds import find_buckets, similarity_graph, train_rounds
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.rounds import train_rounds
+from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
+from kingdra_cluster.spaces import check_spaces, columns
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
@@ -34,26 +33,33 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
     n_members : int, default=10
-    n_rounds : int, default=40
-        Trainings in all, the first unsupervised one included.
-    epochs_first_round : int, default=5
-        Epochs of every unsupervised round.  Small data wants more: 5 epochs of 2,000 rows are 155 steps.
-    epochs_per_round : int, default=5
-        Epochs of every round with pseudo-labels.
+    n_rounds : int, default=3
+        Trainings in all, the first one included.
+    start : {"spectral", None}, default="spectral"
+        What the first round teaches: a spectral clustering of each member's own sample of rows, or (as published)
+        nothing, so that it is unsupervised.
+    epochs_first_round, epochs_per_round : int or None, default=None
+        Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
+    labeller : str, default="consensus"
+        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" groups the members' clusters and
+        takes the surest rows of every group; "published" takes dense cores of the similarity graph, equally many
+        rows of each.
     low_agreement : int, default=1
-        Two rows are far apart if at most this many members put them together.
+        Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None
-        Two rows are surely together if more than this many members say so; None is ``n_members - 1``: all.
-    confidence_threshold : float, default=0.9
+        Published rule: two rows are surely together if more members than this say so; None is all but one.
+    confidence_threshold : float, default=0.0
         A row takes part in the graph only if every member's largest probability is above this.
-    labeller : str, default="published"
-        Rule that turns the graph into buckets of sure rows: a name in `pseudo_labels.LABELLERS`.
-    shared_mapping : bool, default=True
-        Name the buckets for all members as the last member does, or for each as it does itself.
-    mi_weight_later : float or None, default=None
-        The mode's ``mi_weight`` from the first supervised round on; None keeps it.
+    shared_mapping : bool, default=False
+        Name the sure rows' clusters for all members as the last member does, or for each as it does itself.
+    mi_weight_later : float or None, default=0.0
+        The mode's ``mi_weight``, if it has one, in every round that teaches; None keeps it.  It asks for clusters of
+        equal size.
+    spaces : list of slice or None, default=None
+        Feature spaces as columns of X, such as ``[slice(0, 2000), slice(2000, 2384)]`` (or pairs of integers): member
+        0 sees the first, member 1 the second and so on in turn.  None: all see all of X.
     scale : {"rms", None}, default="rms"
-        Divide X by its root mean square over all entries, or leave it alone.
+        Divide X, or each space, by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
     n_jobs : int or None, default=None
@@ -88,8 +94,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         The members' plain classifiers, in their own names.
     mappings_ : (n_members, n_clusters) int
         Common name of every member's clusters.
-    scale_ : float
-        Divides X.
+    scale_ : float, or list of float where there are spaces
+        Divides X, or each member's columns.
     n_features_in_ : int
 
     Notes
@@ -121,15 +127,17 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         *,
         mode="ladder",
         n_members=10,
-        n_rounds=40,
-        epochs_first_round=5,
-        epochs_per_round=5,
+        n_rounds=3,
+        start="spectral",
+        epochs_first_round=None,
+        epochs_per_round=None,
+        labeller="consensus",
         low_agreement=1,
         high_agreement=None,
-        confidence_threshold=0.9,
-        labeller="published",
-        shared_mapping=True,
-        mi_weight_later=None,
+        confidence_threshold=0.0,
+        shared_mapping=False,
+        mi_weight_later=0.0,
+        spaces=None,
         scale="rms",
         tol=1e-3,
         n_jobs=None,
@@ -143,6 +151,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.mode = mode
         self.n_members = n_members
         self.n_rounds = n_rounds
+        self.start = start
         self.epochs_first_round = epochs_first_round
         self.epochs_per_round = epochs_per_round
         self.low_agreement = low_agreement
@@ -151,6 +160,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.labeller = labeller
         self.shared_mapping = shared_mapping
         self.mi_weight_later = mi_weight_later
+        self.spaces = spaces
         self.scale = scale
         self.tol = tol
         self.n_jobs = n_jobs
@@ -182,24 +192,29 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         mode = self._member_mode()
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
-        self.scale_ = learn_scale(X, self.scale)
+        check_spaces(self.spaces, X.shape[1])
+        scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]
+        self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
         identity = {} if self.checkpoint_dir is None else fit_identity(self, mode, X, seed)
         checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
             with workers:
-                options = {"seed": seed, "scale": self.scale_, "workers": workers, "checkpoints": checkpoints}
+                options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
                 for state in train_rounds(self, mode, X, **options):
                     self._take(state)
-            paths = [checkpoints.member_path(len(self.history_) - 1, member) for member in range(self.n_members)]
-            self.members_ = [member_classifier(mode, path, X.shape[1:], self.scale_) for path in paths]
+            self.members_ = []
+            for member in range(self.n_members):
+                path = checkpoints.member_path(len(self.history_) - 1, member)
+                seen = columns(X[:1], self.spaces, member).shape[1:]
+                self.members_.append(member_classifier(mode, path, seen, scales[member % len(scales)]))
         finally:
             checkpoints.close()
         empty = sorted(set(range(self.n_clusters)) - set(self.labels_.tolist()))
         if empty:
             warnings.warn(
-                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, a larger mi_weight of "
-                "the mode or more epochs_first_round may help",
+                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, mi_weight_later=None "
+                "(which asks for balance) or more epochs_first_round may help",
                 CollapseWarning,
                 stacklevel=2,
             )
@@ -212,7 +227,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
-            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_)))
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
@@ -228,7 +243,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        return aligned_average((predict_rows(member, X) for member in self.members_), self.mappings_)
+        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
+        return aligned_average(outputs, self.mappings_)
 
     def predict(self, X):
         """Return the most probable cluster of every row, shape (n,)."""
@@ -243,23 +259,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             New, empty, or a saved estimator, which is replaced.
         """
         check_is_fitted(self)
-        parameters = {name: jsonable(value) for name, value in self.get_params(deep=False).items()}
-        mode = self._member_mode()
-        names = [name for name, known in MODES.items() if known is type(mode)]
-        mode_parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
-        parameters["mode"] = {"name": names[0], **mode_parameters} if names else None
-        graph = self.similarity_graph_
-        arrays = {
-            **{name: getattr(self, name) for name in ("labels_", "probabilities_", "pseudo_labels_", "mappings_")},
-            "member_labels": graph.labels,
-            "takes_part": graph.takes_part,
-        }
-        if hasattr(self, "feature_names_in_"):
-            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
-        fitted = {name: getattr(self, name) for name in ("scale_", "n_features_in_", "history_")}
-        description = {"class": "KingdraCluster", "parameters": parameters, "fitted": fitted, "manifest": manifest()}
-        models = {f"member_{index:03d}": member for index, member in enumerate(self.members_)}
-        save_folder(folder, description, arrays, models)
+        save_ensemble(self, self._member_mode(), folder)
 
     @classmethod
     def load(cls, folder):
@@ -267,18 +267,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
 
         A ``mode`` of the user's own is not restored (predicting needs only the saved classifiers): it is None then.
         """
-        description, arrays, models = load_folder(folder, cls.__name__)
-        parameters = description["parameters"]
-        if parameters["mode"] is not None:
-            mode_name = parameters["mode"].pop("name")
-            parameters["mode"] = MODES[mode_name](**parameters["mode"])
-        loaded = cls(**parameters)
-        labels, takes_part = arrays.pop("member_labels"), arrays.pop("takes_part")
-        vars(loaded).update(description["fitted"], **arrays, members_=[models[name] for name in sorted(models)])
-        confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
-        loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
-        find_buckets(loaded, loaded.similarity_graph_)
-        return loaded
+        return load_ensemble(cls, folder)
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from sklearn.base import clone
 
-from kingdra_cluster.batches import feed
+from kingdra_cluster.batches import RowBatches, feed
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.saving import jsonable
@@ -120,7 +120,8 @@ def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scal
     if labelled is not None:
         labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
     batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
-    history = network.fit(feed(batches), epochs=epochs, shuffle=False, verbose=0).history
+    joined = batches.join_epochs(epochs) if isinstance(batches, RowBatches) else epochs
+    history = network.fit(feed(batches), epochs=joined, shuffle=False, verbose=0).history
     losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
     _store(target, network, mode, X, scale, losses, whose=np.array([seed, round_index]))
 
@@ -146,11 +147,16 @@ def _store(target, network, mode, X, scale, losses, whose):
 
 
 def _key(mode, input_shape):
-    parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
+    given = mode.get_params()
+    parameters = {name: jsonable(value) for name, value in given.items()}
+    for name, value in parameters.items():
+        if value is None and given[name] is not None:
+            found = type(given[name]).__name__
+            raise TypeError(f"{name} of a member's mode must be of plain numbers, words and lists; it is {found}")
     return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _network(mode_class, parameters, input_shape):
     """Return the compiled network of this process: tracing takes longer than many a round."""
     return mode_class(**json.loads(parameters)).make_network(input_shape, seed=0)

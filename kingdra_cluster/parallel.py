@@ -151,10 +151,8 @@ class MemberProcesses:
     def _stop(self):
         """End all workers, busy or not."""
         self._stopping = True
-        for executor in self._executors:
-            for process in list(
-                (executor._processes or {}).values()
-            ):  # its own way to kill them is not safe with threads
+        for executor in self._executors:  # loky's own way to kill its processes is not safe with threads
+            for process in list((executor._processes or {}).values()):
                 process.terminate()
 
     def _place(self, argument):

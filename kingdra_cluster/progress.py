@@ -17,13 +17,16 @@ def seconds_left(history, n_rounds, epochs):
     return history[-1]["seconds"] / history[-1]["epochs"] * epochs * (n_rounds - len(history))
 
 
-def round_line(record, n_rounds, n_rows):
-    """Return the log line of one entry of ``history_``."""
+def round_line(record, n_rounds, n_rows, start=None):
+    """Return the log line of one entry of ``history_``; ``start`` is what taught the first round."""
+    kind = "supervised" if record["supervised"] else "unsupervised"
+    if record["round"] == 0 and start is not None:
+        kind = f"{start} start"
     changed = "" if record["changed"] is None else f"  changed {100 * record['changed']:5.2f} %"
     origin = " (of an earlier round)" if record["reused"] else ""
     return (
         f"round {record['round'] + 1:>{len(str(n_rounds))}}/{n_rounds} "
-        f"{'supervised  ' if record['supervised'] else 'unsupervised'}  agreement {record['agreement']:.3f}  "
+        f"{kind:<14}  agreement {record['agreement']:.3f}  "
         f"pseudo-labelled {record['pseudo_labelled']:,} of {n_rows:,} rows in {record['buckets']} buckets{origin}"
         f"{changed}  {duration(record['seconds'])}, about {duration(record['seconds_left'])} left"
     )

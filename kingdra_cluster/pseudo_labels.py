@@ -145,18 +145,6 @@ def mean_pairwise_agreement(aligned_labels):
     return float(np.mean(shares)) if shares else 1.0
 
 
-def published_labeller(graph, n_clusters):
-    """Buckets of `graph` by the published rule, see :meth:`SimilarityGraph.buckets`: shape (n_rows,), -1 = none."""
-    return graph.buckets(n_clusters)
-
-
-LABELLERS = {"published": published_labeller}
-"""Rules that find the sure rows: functions of (SimilarityGraph, n_clusters) that return buckets (n_rows,), -1 = none.
-
-A better rule is a function of that signature and a line here.
-"""
-
-
 def name_buckets(buckets, member_labels, n_clusters):
     """Class of each bucket: the names by which one member calls the rows of the buckets, solved once for all rows.
 
@@ -215,6 +203,32 @@ def balanced_rows(buckets, n_clusters, n_rows):
     by_bucket = labelled[np.argsort(buckets[labelled], kind="stable")]
     turn, bucket = np.divmod(np.arange(n_rows), n_clusters)
     return by_bucket[(np.cumsum(sizes) - sizes)[bucket] + turn % sizes[bucket]]
+
+
+def proportional_rows(buckets, n_rows):
+    """Indices of a labelled set: the rows of all buckets in turn, starting again when they are used up.
+
+    Parameters
+    ----------
+    buckets : array-like of int, shape (n,)
+        -1 = unlabelled.
+    n_rows : int
+        Size of the labelled set.
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+        The buckets have the shares that they have of the labelled rows.
+
+    Raises
+    ------
+    ValueError
+        If no row is labelled.
+    """
+    labelled = np.flatnonzero(np.asarray(buckets) >= 0)
+    if labelled.size == 0:
+        raise ValueError("buckets must give at least one row a label, but all are -1.")
+    return np.resize(labelled, check_integer("n_rows", n_rows, 0))
 
 
 def _contingency(row_labels, column_labels, n_rows, n_columns, weights=None):

@@ -1,5 +1,6 @@
 """The rounds of Kingdra: train the members, find where they agree, choose what to teach them next."""
 
+import math
 import time
 import warnings
 from typing import NamedTuple
@@ -8,21 +9,24 @@ import numpy as np
 from joblib import delayed
 
 from kingdra_cluster.exceptions import PseudoLabelWarning
+from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL
 from kingdra_cluster.members import train_member
 from kingdra_cluster.persistence import read_arrays
 from kingdra_cluster.progress import seconds_left
 from kingdra_cluster.pseudo_labels import (
-    LABELLERS,
     align_members,
     aligned_average,
-    balanced_rows,
     match_labels,
     mean_pairwise_agreement,
     name_buckets,
     smallest_bucket,
 )
 from kingdra_cluster.similarity_graph import SimilarityGraph
+from kingdra_cluster.spaces import columns
+from kingdra_cluster.teaching import BucketMemory, labelled_set, starting_sets
 
+STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
+STEPS_PER_ROUND = 500
 FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
 
 
@@ -59,58 +63,6 @@ def find_consensus(outputs, member_labels, previous_labels=None):
     return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
-class BucketMemory:
-    """The buckets that the next round learns from: its own if every bucket has rows, else the best so far.
-
-    Attributes
-    ----------
-    buckets : (n,) int or None
-        Buckets in play, -1 where a row has none; None until there has been a usable set.
-    reused : bool
-        Whether they come from an earlier round.
-    """
-
-    def __init__(self, n_clusters, best=None):
-        self.n_clusters = n_clusters
-        self.best = best
-        self.buckets = None
-        self.reused = False
-
-    def update(self, found):
-        """Take note of the buckets that the labeller found in this round."""
-        size = smallest_bucket(found, self.n_clusters)
-        self.reused = size == 0
-        if size > 0 and (self.best is None or size >= smallest_bucket(self.best, self.n_clusters)):
-            self.best = found
-        self.buckets = self.best if self.reused else found
-
-
-def labelled_set(buckets, member_labels, n_clusters, shared_mapping):
-    """Turn buckets into what each member is taught.
-
-    Parameters
-    ----------
-    buckets : (n,) int
-        -1 where a row has none; every bucket has a row.
-    member_labels : (n_members, n) int
-    n_clusters : int
-    shared_mapping : bool
-        Name the buckets once, as the last member does, for all; or for each member as it does.
-
-    Returns
-    -------
-    rows : (n,) int
-        The balanced labelled set, rows of X with repetitions.
-    classes : (n_members, n) int
-        The class of each of them, in the names that the member is to use.
-    """
-    rows = balanced_rows(buckets, n_clusters, len(buckets))
-    namers = member_labels[-1:] if shared_mapping else member_labels
-    names = np.stack([name_buckets(buckets, labels, n_clusters) for labels in namers])
-    classes = names[:, buckets[rows]]
-    return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
-
-
 class RoundState(NamedTuple):
     """Everything that is known after a round."""
 
@@ -134,7 +86,7 @@ def similarity_graph(settings, member_labels, confidences):
     )
 
 
-def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
+def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     """Train round after round, from the last checkpoint on, and yield the state after each.
 
     Parameters
@@ -145,7 +97,8 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
         The members' hyper-parameters.
     X : array or CSR matrix of shape (n, n_features)
     seed : int
-    scale : float
+    scales : list of float
+        Divide the columns of each space; one for all of X where there are no spaces.
     workers : joblib.Parallel
     checkpoints : Checkpoints
 
@@ -161,37 +114,60 @@ def train_rounds(settings, mode, X, *, seed, scale, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        labelled = None
-        if state is not None and state.memory.buckets is not None:
-            labelled = labelled_set(
-                state.memory.buckets, state.graph.labels, settings.n_clusters, settings.shared_mapping
-            )
-            if settings.mi_weight_later is not None:
-                mode.set_params(mi_weight=settings.mi_weight_later)
-        epochs = settings.epochs_first_round if labelled is None else settings.epochs_per_round
+        taught = _taught(settings, state, X, seed)
+        supervised = taught is not None and state is not None
+        later = settings.mi_weight_later
+        if taught is not None and later is not None and "mi_weight" in mode.get_params():
+            mode.set_params(mi_weight=later)
+        epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
             delayed(train_member)(
                 mode,
-                X,
+                columns(X, settings.spaces, member),
                 source=checkpoints.member_path(index - 1, member) if index else None,
                 target=checkpoints.member_path(index, member),
-                labelled=None if labelled is None else (labelled[0], labelled[1][member]),
+                labelled=None if taught is None else taught[member],
                 epochs=epochs,
                 seed=seeds[member],
                 round_index=index,
-                scale=scale,
+                scale=scales[member % len(scales)],
                 threads=settings.threads_per_member,
             )
             for member in range(settings.n_members)
         )
-        state = _conclude(settings, state, results, supervised=labelled is not None, epochs=epochs)
+        state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
-        epochs = settings.epochs_first_round if state.memory.buckets is None else settings.epochs_per_round
+        epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)
         state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds, epochs), 3)
         _save(state, checkpoints)
         index += 1
         yield state
+
+
+def epochs_of_round(settings, supervised, n_rows, batch_size):
+    """Return the epochs of a round: as given, or as many as make enough steps of so many rows."""
+    given, steps = settings.epochs_first_round, STEPS_FIRST_ROUND
+    if supervised:
+        given, steps = settings.epochs_per_round, STEPS_PER_ROUND
+    return math.ceil(steps / (n_rows // min(batch_size, n_rows))) if given is None else given
+
+
+def _taught(settings, state, X, seed):
+    """Return each member's labelled set (rows, classes) for the next round, or None for an unsupervised one."""
+    if state is None and settings.start is not None:
+        members = [columns(X, settings.spaces, member) for member in range(settings.n_members)]
+        return starting_sets(members, settings.n_clusters, seed)
+    if state is None or state.memory.buckets is None:
+        return None
+    rows, classes = labelled_set(
+        state.memory.buckets,
+        state.graph.labels,
+        settings.n_clusters,
+        shared_mapping=settings.shared_mapping,
+        balanced=settings.labeller not in PROPORTIONAL,
+    )
+    return [(rows, names) for names in classes]
 
 
 def has_settled(state, tol):
@@ -215,7 +191,8 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
     found = find_buckets(settings, graph)
-    memory = BucketMemory(n_clusters, None if previous is None else previous.memory.best)
+    best = None if previous is None else previous.memory.best
+    memory = BucketMemory(n_clusters, best, complete=settings.labeller not in PROPORTIONAL)
     memory.update(found)
     buckets = found if memory.buckets is None else memory.buckets
     names = name_buckets(buckets, labels, n_clusters)
@@ -247,7 +224,7 @@ def _warn_of_buckets(state, settings):
     remedy = "train longer before the first graph (epochs_first_round), or lower high_agreement or confidence_threshold"
     if len(state.history) == settings.n_rounds:
         return
-    if record["smallest_bucket"] == 0:
+    if record["smallest_bucket"] == 0 and (settings.labeller not in PROPORTIONAL or record["pseudo_labelled"] == 0):
         consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
         warnings.warn(
             f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} "
@@ -255,7 +232,9 @@ def _warn_of_buckets(state, settings):
             PseudoLabelWarning,
             stacklevel=4,
         )
-    elif record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+    elif (
+        settings.labeller not in PROPORTIONAL and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters
+    ):
         warnings.warn(
             f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
             f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",
@@ -290,7 +269,7 @@ def _restore(settings, checkpoints):
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     find_buckets(settings, graph)
-    memory = BucketMemory(settings.n_clusters, arrays.get("best"))
+    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in PROPORTIONAL)
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])
     return RoundState(

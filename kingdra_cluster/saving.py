@@ -19,6 +19,10 @@ def jsonable(value):
     if isinstance(value, (tuple, list)):
         items = [jsonable(item) for item in value]
         return None if None in items else items
+    if isinstance(value, dict):
+        return {name: jsonable(item) for name, item in value.items()}
+    if isinstance(value, slice):
+        return [jsonable(value.start or 0), jsonable(value.stop)]
     return value if isinstance(value, (int, float, str, bool, type(None))) else None
 
 

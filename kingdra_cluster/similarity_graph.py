@@ -142,6 +142,10 @@ class SimilarityGraph:
             stays = ~_leaves(tuples, core, agree, self.low_agreement, radius)
             tuples, counts, first_rows = tuples[:, stays], counts[stays], first_rows[stays]
             index, bounds = index[stays], bounds[stays]
+        return self.row_buckets()
+
+    def row_buckets(self):
+        """Bucket (n_rows,) int32 of every row, from `tuple_buckets`; -1 = none."""
         row_buckets = np.full(self.n_rows, -1, dtype=np.int32)
         row_buckets[self._rows_by_tuple] = np.repeat(self.tuple_buckets, self.counts)
         return row_buckets

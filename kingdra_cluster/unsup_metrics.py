@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from kingdra_cluster.checks import check_integer
+from kingdra_cluster.checks import check_integer, check_probabilities
 
 
 def match_clusters(y_true, y_pred):
@@ -95,7 +95,7 @@ def top_k_accuracy(y_true, probabilities, k=5):
         In [0, 1].
     """
     k = check_integer("k", k, 1)
-    true_class, class_of_cluster, probabilities = _match_columns(y_true, probabilities)
+    true_class, class_of_cluster, probabilities = match_columns(y_true, probabilities)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return float((class_of_cluster[best] == true_class[:, None]).any(axis=1).mean())
 
@@ -122,7 +122,7 @@ def ECE(y_true, probabilities, n_bins=15):  # noqa: N802
     Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks.  ICML 2017.
     """
     n_bins = check_integer("n_bins", n_bins, 1)
-    true_class, class_of_cluster, probabilities = _match_columns(y_true, probabilities)
+    true_class, class_of_cluster, probabilities = match_columns(y_true, probabilities)
     right = class_of_cluster[probabilities.argmax(axis=1)] == true_class
     confidence = probabilities.max(axis=1).astype(np.float64)
     bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], confidence, side="left")
@@ -146,7 +146,7 @@ def cluster_prototypes(probabilities, features, n_candidates=10):
     ndarray of int, shape (n_clusters,)
         Row indices.  Ties go to the more confident row, then to the lower index.
     """
-    probabilities = _check_probabilities(probabilities)
+    probabilities = check_probabilities(probabilities)
     features = np.asarray(features)
     if features.ndim != 2 or len(features) != len(probabilities) or not np.isfinite(features).all():
         raise ValueError(f"features must be {len(probabilities)} rows of finite numbers, got shape {features.shape}.")
@@ -172,7 +172,7 @@ def scan_consistency(probabilities, neighbors):
         In [0, 100]: a logarithm below -100 counts as -100.  SCAN chooses epoch and head by the smallest
         ``scan_consistency - scan_entropy`` on held-out rows, without labels.
     """
-    probabilities = _check_probabilities(probabilities)
+    probabilities = check_probabilities(probabilities)
     neighbors = np.asarray(neighbors)
     n_rows = len(probabilities)
     if neighbors.ndim != 2 or len(neighbors) != n_rows or neighbors.size == 0 or neighbors.dtype.kind not in "iu":
@@ -191,7 +191,7 @@ def scan_entropy(probabilities):
     ----------
     probabilities : array-like of float, shape (n_rows, n_clusters)
     """
-    mean = _check_probabilities(probabilities).mean(axis=0, dtype=np.float64)
+    mean = check_probabilities(probabilities).mean(axis=0, dtype=np.float64)
     return float(-(mean * np.log(np.maximum(mean, 1e-8))).sum())
 
 
@@ -213,20 +213,6 @@ def _check_pair(y_true, y_pred):
     return y_true, y_pred
 
 
-def _check_probabilities(probabilities):
-    """Return `probabilities` as a floating array (n_rows, n_clusters), or raise."""
-    probabilities = np.asarray(probabilities)
-    if probabilities.ndim != 2 or probabilities.size == 0:
-        raise ValueError(f"probabilities must have the shape (n_rows, n_clusters), got {probabilities.shape}.")
-    if probabilities.dtype.kind not in "fiub":
-        raise TypeError(f"probabilities must be real numbers, got the data type {probabilities.dtype}.")
-    probabilities = probabilities.astype(np.result_type(probabilities.dtype, np.float32), copy=False)
-    smallest, largest = probabilities.min(), probabilities.max()
-    if not (smallest >= 0 and largest <= 1 + 1e-3):
-        raise ValueError(f"probabilities must be from 0 to 1, got values from {smallest} to {largest}.")
-    return probabilities
-
-
 def _common_type(clusters, classes):
     """Data type that holds both kinds of names unchanged."""
     both_numbers = clusters.dtype.kind in "biuf" and classes.dtype.kind in "biuf"
@@ -242,9 +228,9 @@ def _contingency(y_true, y_pred):
     return classes, clusters, np.bincount(cluster * shape[1] + true_class, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _match_columns(y_true, probabilities):
+def match_columns(y_true, probabilities):
     """Class index of each row, class index matched to each cluster (-1 = none), and the checked probabilities."""
-    y_true, probabilities = _check_labels("y_true", y_true), _check_probabilities(probabilities)
+    y_true, probabilities = _check_labels("y_true", y_true), check_probabilities(probabilities)
     if len(probabilities) != y_true.size:
         raise ValueError(f"probabilities must have as many rows as y_true, {y_true.size}, got {len(probabilities)}.")
     classes, true_class = np.unique(y_true, return_inverse=True)

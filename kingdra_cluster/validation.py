@@ -8,7 +8,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from kingdra_cluster.pseudo_labels import LABELLERS
+from kingdra_cluster.labellers import LABELLERS
+from kingdra_cluster.spaces import as_slices
 
 
 def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
@@ -64,8 +65,11 @@ def check_numbers(estimator, ranges):
 
 def check_ensemble(ensemble):
     """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
-    counts = ("n_clusters", "n_members", "n_rounds", "epochs_first_round", "epochs_per_round", "threads_per_member")
+    counts = ("n_clusters", "n_members", "n_rounds", "threads_per_member")
     check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
+    for name in ("epochs_first_round", "epochs_per_round"):
+        if getattr(ensemble, name) is not None:
+            check_number(name, getattr(ensemble, name), Integral, 1)
     check_number("low_agreement", ensemble.low_agreement, Integral, 0)
     if ensemble.high_agreement is not None:
         check_number("high_agreement", ensemble.high_agreement, Integral, 0, maximum=ensemble.n_members - 1)
@@ -74,9 +78,12 @@ def check_ensemble(ensemble):
         if getattr(ensemble, name) is not None:
             check_number(name, getattr(ensemble, name), Real, 0)
     check_choice("labeller", ensemble.labeller, LABELLERS)
+    if ensemble.start is not None:
+        check_choice("start", ensemble.start, ["spectral"])
     if ensemble.scale is not None:
         check_choice("scale", ensemble.scale, ["rms"])
     check_flag("shared_mapping", ensemble.shared_mapping)
+    as_slices(ensemble.spaces)
     if ensemble.n_jobs is not None and (isinstance(ensemble.n_jobs, bool) or not isinstance(ensemble.n_jobs, Integral)):
         raise TypeError(f"n_jobs must be an integer or None; received n_jobs={ensemble.n_jobs!r}")
     if ensemble.n_jobs == 0:
@@ -89,7 +96,7 @@ def check_ensemble(ensemble):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")
 
 
-def check_rows(estimator, X, *, reset):
+def check_rows(estimator, X, *, reset, images=False):
     """Return X as the estimator takes it: a numeric matrix, dense or CSR, without NaN, never copied without need.
 
     Parameters
@@ -98,12 +105,17 @@ def check_rows(estimator, X, *, reset):
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
         Whether to learn the number (and names) of the features, or to hold X against those learnt.
+    images : bool, default=False
+        Whether X may also have the shape (n, height, width, 1 or 3).
 
     Returns
     -------
     array or CSR matrix of the input's own numeric type
     """
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_min_samples=1 + reset)
+    options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
+    X = validate_data(estimator, X, reset=reset, **options)
+    if X.ndim not in (2, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
+        raise ValueError(f"X must have the shape (n, n_features) or (n, height, width, 1 or 3); received {X.shape}")
     largest = _largest_size(X)
     if largest > float(np.finfo(np.float32).max):
         raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+from scipy.ndimage import zoom
 
 
 def brute_force_agreement(labels):
@@ -72,3 +73,29 @@ def synthetic_ensemble(n_rows, n_members=10, n_clusters=10, error_rate=0.15, see
         wrong = rng.random(n_rows) < error_rate
         member[:] = rng.permutation(n_clusters)[np.where(wrong, rng.integers(0, n_clusters, n_rows), classes)]
     return classes, labels
+
+
+def nearest_rows(X, n_neighbors, metric, queries=None):
+    """Indices of the nearest rows by a loop, in float64; the lower index where rows are equally near."""
+    lengths = np.linalg.norm(X / np.abs(X).max(initial=1e-300), axis=1) * np.abs(X).max(initial=1e-300)
+    found = []
+    for row, query in enumerate(X if queries is None else queries):
+        if metric == "euclidean":
+            distances = np.square(X - query).sum(axis=1)
+        else:
+            both = lengths * np.linalg.norm(query)
+            distances = -np.divide(X @ query, both, out=np.zeros(len(X)), where=both > 0)
+        if queries is None:
+            distances[row] = np.inf
+        found.append(np.argsort(distances, kind="stable")[:n_neighbors])
+    return np.array(found)
+
+
+def smooth_images(n=6, height=20, width=24, channels=3, seed=0):
+    """Random images with structure, uint8 (n, height, width, channels)."""
+    rng = np.random.default_rng(seed)
+    images = rng.normal(scale=4, size=(n, height, width, channels))
+    for image in images:
+        for channel in np.moveaxis(image, -1, 0):
+            channel += zoom(rng.integers(0, 256, (5, 6)).astype(float), (height / 5, width / 6), order=3)
+    return np.clip(images, 0, 255).astype(np.uint8)

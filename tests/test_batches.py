@@ -204,3 +204,38 @@ def test_feed_leaves_other_datasets_alone():
 
     other = Other()
     assert feed(other) is other
+
+
+# Several passes an epoch of fit
+
+
+def test_joined_epochs_are_the_same_batches_in_the_same_order():
+    X = np.arange(20.0)[:, None]
+    labelled = np.arange(20), np.eye(20, dtype="float32")
+
+    def batches(epochs, joined):
+        dataset = RowBatches(X, batch_size=6, seed=(1, 2), labelled=labelled)
+        epochs_of_fit = dataset.join_epochs(epochs) if joined else epochs
+        found = []
+        for _ in range(epochs_of_fit):
+            found += [dataset[index] for index in range(len(dataset))]
+            dataset.on_epoch_end()
+        return found, epochs_of_fit
+
+    (apart, _), (together, epochs_of_fit) = batches(12, joined=False), batches(12, joined=True)
+    assert epochs_of_fit == 1
+    assert len(apart) == len(together) == 36
+    for (a, targets_a), (b, targets_b) in zip(apart, together, strict=True):
+        for part in ("unlabelled", "labelled"):
+            np.testing.assert_array_equal(a[part], b[part])
+        np.testing.assert_array_equal(targets_a, targets_b)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "epochs", "of_fit"),
+    [(64, 1000, 4), (1797, 36, 4), (1797, 37, 37), (70_000, 2, 2), (64, 1, 1), (64, 7, 1)],
+)
+def test_an_epoch_of_fit_has_a_bounded_number_of_steps(n_rows, epochs, of_fit):
+    dataset = RowBatches(np.zeros((n_rows, 1)), batch_size=64, seed=(0,))
+    assert dataset.join_epochs(epochs) == of_fit
+    assert of_fit * len(dataset) == epochs * (n_rows // 64)

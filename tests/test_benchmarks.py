@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_SMOKE = {"quality.py"}  # tests/test_quality.py
+WITHOUT_SMOKE = {"labellers.py", "quality.py"}  # tests of their own
 
 
 def benchmarks():

@@ -221,7 +221,7 @@ def test_what_changes_the_result_changes_the_identity():
         identity_of(high_agreement=4),
         identity_of(tol=None),
         identity_of(threads_per_member=2),
-        identity_of(shared_mapping=False),
+        identity_of(shared_mapping=True),
         identity_of(mi_weight_later=0.1),
     ):
         assert len([key for key in base if base[key] != changed[key]]) == 1

@@ -37,8 +37,11 @@ def test_configuration_is_valid_and_says_what_to_expect(path):
 @pytest.mark.parametrize("path", [p for p in PATHS if short(p) in NAMES], ids=short)
 def test_published_schedules_run_to_their_end(path):
     config, _ = configuration.load(path)
-    assert config["cluster"]["tol"] is None
-    assert ("Published: ACC" in config["about"]) == (short(path) in PUBLISHED)
+    published = short(path) in PUBLISHED
+    assert ("Published: ACC" in config["about"]) == published
+    assert (config["cluster"]["tol"] is None) == published
+    assert (config["cluster"]["labeller"] == "published") == published
+    assert (config["cluster"]["start"] is None) == published
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kingdra_cluster import CollapseWarning, KingdraCluster, LadderIM, PseudoLabelWarning
+from kingdra_cluster.labellers import LABELLERS
 from kingdra_cluster.members import train_member
 from kingdra_cluster.modes.base import predict_rows
-from kingdra_cluster.pseudo_labels import LABELLERS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
@@ -24,6 +24,7 @@ FIELDS = {
 def make(n_clusters=3, **arguments):
     defaults = {"mode": MODE, "n_members": 3, "n_rounds": 3, "epochs_first_round": 10, "epochs_per_round": 2}
     defaults |= {"confidence_threshold": 0.5, "tol": None, "random_state": 0, "shared_mapping": False}
+    defaults |= {"start": None, "labeller": "published", "mi_weight_later": None}
     return KingdraCluster(n_clusters, **defaults | arguments)
 
 
@@ -269,7 +270,7 @@ def test_verbose_prints_a_line_a_round(blobs, capsys):
     short(verbose=1).fit(blobs)
     lines = capsys.readouterr().out.strip().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("round 1/2 unsupervised  agreement ")
+    assert lines[0].startswith("round 1/2 unsupervised ")
     assert "pseudo-labelled" in lines[0]
     assert lines[1].endswith("left")
     short().fit(blobs)

@@ -10,7 +10,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from kingdra_cluster import pseudo_labels
 from kingdra_cluster.pseudo_labels import (
-    LABELLERS,
     align_members,
     aligned_average,
     balanced_rows,
@@ -18,7 +17,7 @@ from kingdra_cluster.pseudo_labels import (
     mean_pairwise_agreement,
     medoid_member,
     name_buckets,
-    published_labeller,
+    proportional_rows,
     smallest_bucket,
 )
 from kingdra_cluster.similarity_graph import SimilarityGraph
@@ -219,14 +218,7 @@ def test_agreement_of_one_member():
     assert mean_pairwise_agreement([[0, 1], [0, 0], [1, 0]]) == pytest.approx(1 / 3)
 
 
-# labeller, names of buckets
-
-
-def test_the_published_labeller_is_the_default_rule():
-    labels = synthetic_ensemble(500)[1]
-    buckets = LABELLERS["published"](SimilarityGraph(labels), 10)
-    np.testing.assert_array_equal(buckets, published_labeller(SimilarityGraph(labels), 10))
-    np.testing.assert_array_equal(buckets, SimilarityGraph(labels).buckets(10))
+# names of buckets
 
 
 def test_buckets_get_the_names_of_the_member():
@@ -298,3 +290,11 @@ def test_seventy_thousand_rows_are_fast():
 
 def test_docstring_examples():
     assert doctest.testmod(pseudo_labels).failed == 0
+
+
+def test_proportional_rows_repeat_the_labelled_rows_in_turn():
+    buckets = np.array([-1, 0, 1, 0, -1, 0])
+    assert proportional_rows(buckets, 6).tolist() == [1, 2, 3, 5, 1, 2]
+    assert proportional_rows(buckets, 3).tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="at least one row"):
+        proportional_rows([-1, -1], 2)

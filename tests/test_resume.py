@@ -36,6 +36,7 @@ def make(folder=None, **arguments):
     mode = LadderIM(hidden_units=(16,), batch_size=16, learning_rate=0.02, mi_weight=1.0, ladder_weight=0.01)
     defaults = {"mode": mode, "n_members": 2, "n_rounds": 4, "epochs_first_round": 8, "epochs_per_round": 1}
     defaults |= {"confidence_threshold": 0.0, "tol": None, "random_state": 0, "mi_weight_later": 0.5}
+    defaults |= {"start": None, "labeller": "published", "shared_mapping": True}
     return KingdraCluster(3, **defaults | {"checkpoint_dir": folder} | arguments)
 
 

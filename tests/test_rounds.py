@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from kingdra_cluster import KingdraCluster
 from kingdra_cluster.pseudo_labels import name_buckets
-from kingdra_cluster.rounds import BucketMemory, RoundState, find_consensus, has_settled, labelled_set
+from kingdra_cluster.rounds import RoundState, epochs_of_round, find_consensus, has_settled
+from kingdra_cluster.teaching import BucketMemory, labelled_set
 from tests.oracles import synthetic_ensemble
 
 
@@ -95,20 +97,20 @@ MEMBERS = np.array([[1, 1, 0, 2, 0, 0, 0, 0, 2, 1], [2, 2, 2, 1, 0, 0, 0, 0, 1, 
 
 
 def test_the_labelled_set_is_balanced_and_made_of_bucket_rows():
-    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True)
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True, balanced=True)
     assert len(rows) == len(BUCKETS)
     assert sorted(np.bincount(BUCKETS[rows]).tolist()) == [3, 3, 4]
     assert classes.shape == (3, 10)
 
 
 def test_shared_names_are_those_of_the_last_member():
-    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True)
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=True, balanced=True)
     for member in range(3):
         np.testing.assert_array_equal(classes[member], MEMBERS[-1][rows])
 
 
 def test_own_names_are_those_of_each_member():
-    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=False)
+    rows, classes = labelled_set(BUCKETS, MEMBERS, 3, shared_mapping=False, balanced=True)
     for member in range(3):
         np.testing.assert_array_equal(classes[member], MEMBERS[member][rows])
     assert (classes[0] != classes[1]).any()
@@ -117,7 +119,7 @@ def test_own_names_are_those_of_each_member():
 def test_a_member_that_errs_is_taught_its_majority_name():
     wrong = MEMBERS.copy()
     wrong[0, 7] = 1  # one row of bucket 2
-    rows, classes = labelled_set(BUCKETS, wrong, 3, shared_mapping=False)
+    rows, classes = labelled_set(BUCKETS, wrong, 3, shared_mapping=False, balanced=True)
     np.testing.assert_array_equal(classes[0], MEMBERS[0][rows])
     np.testing.assert_array_equal(name_buckets(BUCKETS, wrong[0], 3), [1, 2, 0])
 
@@ -154,3 +156,41 @@ def test_two_quiet_supervised_rounds_in_a_row_end_the_fit(changes, tol, settled)
 
 def test_nothing_has_settled_before_the_first_round():
     assert not has_settled(None, 1.0)
+
+
+def test_buckets_may_keep_their_shares():
+    buckets = np.array([0, 0, 0, 1, -1, -1, -1, -1])
+    members = np.array([[1, 1, 1, 0, 0, 0, 0, 0]])
+    rows, classes = labelled_set(buckets, members, 2, shared_mapping=False, balanced=False)
+    assert rows.tolist() == [0, 1, 2, 3] * 2
+    assert classes.tolist() == [[1, 1, 1, 0] * 2]
+
+
+# How long a round is
+
+
+@pytest.mark.parametrize(
+    ("given", "n_rows", "first", "later"),
+    [
+        ((None, None), 64, 1000, 500),
+        ((None, None), 1797, 36, 18),  # 28 steps an epoch
+        ((None, None), 10, 1000, 500),  # fewer rows than a batch: one step an epoch
+        ((None, None), 70_000, 1, 1),
+        ((7, None), 1797, 7, 18),
+        ((None, 3), 1797, 36, 3),
+    ],
+)
+def test_open_epochs_make_enough_steps(given, n_rows, first, later):
+    settings = KingdraCluster(epochs_first_round=given[0], epochs_per_round=given[1])
+    assert epochs_of_round(settings, False, n_rows, 64) == first
+    assert epochs_of_round(settings, True, n_rows, 64) == later
+
+
+def test_any_labelled_row_will_do_where_buckets_need_not_be_complete():
+    memory = BucketMemory(3, complete=False)
+    memory.update(np.array([0, 2, -1, -1]))
+    assert not memory.reused
+    assert memory.buckets.tolist() == [0, 2, -1, -1]
+    memory.update(np.full(4, -1))
+    assert memory.reused
+    assert memory.buckets.tolist() == [0, 2, -1, -1]

@@ -28,7 +28,13 @@ def ladder(**arguments):
 
 def kingdra(**arguments):
     defaults = {"mode": LadderIM(hidden_units=(8,), noise_std=0.7), "n_members": 2, "n_rounds": 2, "random_state": 0}
-    defaults |= {"epochs_first_round": 1, "epochs_per_round": 1, "confidence_threshold": 0.0}
+    defaults |= {
+        "epochs_first_round": 1,
+        "epochs_per_round": 1,
+        "confidence_threshold": 0.0,
+        "start": None,
+        "labeller": "published",
+    }
     return KingdraCluster(3, **defaults | arguments)
 
 

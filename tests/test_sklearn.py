@@ -7,12 +7,27 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kingdra_cluster import KingdraCluster, LadderIM
+from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM
 
 TINY = {"hidden_units": (8,), "batch_size": 256, "learning_rate": 0.02, "mi_weight": 1.0}
 LADDER = LadderIM(4, n_epochs=1, **TINY)
 KINGDRA = KingdraCluster(
     4, mode=LadderIM(**TINY), n_members=1, n_rounds=1, epochs_first_round=1, confidence_threshold=0
+)
+
+SMALL_MLP = {"name": "mlp", "hidden_units": (8,)}
+MATCHING = NNM(4, backbone=SMALL_MLP, metric="euclidean", n_heads=1, batch_size=50, learning_rate=0.02, n_epochs=1)
+REFINEMENT = RUC(4, hidden_units=(8,), batch_size=50, n_epochs=1, n_neighbors=5)
+NOT_A_CLUSTERING = dict.fromkeys(  # their y has more labels than they set n_clusters to, or is no clustering at all
+    (
+        "check_dont_overwrite_parameters",
+        "check_dtype_object",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+        "check_fit2d_1feature",
+        "check_fit2d_predict1d",
+    ),
+    "y is the clustering to refine",
 )
 
 pytestmark = [
@@ -23,10 +38,14 @@ pytestmark = [
 ]
 
 
-@parametrize_with_checks([LADDER, KINGDRA])
+def expected_failures(estimator):
+    return NOT_A_CLUSTERING if isinstance(estimator, RUC) else {}
+
+
+@parametrize_with_checks([LADDER, KINGDRA, MATCHING, REFINEMENT], expected_failed_checks=expected_failures)
 def test_checks_of_scikit_learn(estimator, check):
     if check.func.__name__ == "check_clustering":  # wants three blobs to be found, not only an answer
-        estimator.set_params(**{"n_epochs" if isinstance(estimator, LadderIM) else "epochs_first_round": 6})
+        estimator.set_params(**{"epochs_first_round" if isinstance(estimator, KingdraCluster) else "n_epochs": 6})
     check(estimator)
 
 

@@ -15,7 +15,12 @@ LARGEST_SEED = np.iinfo(np.int32).max
 
 
 def learn_scale(X, scale):
-    """Return the constant that divides X: its root mean square for ``"rms"``, 1.0 for ``None``."""
+    """Return the constant that divides X.
+
+    Of vectors the root mean square for ``"rms"``, 1 for ``None``; of images 255 if they are ``uint8``, else 1.
+    """
+    if X.ndim > 2:
+        return 255.0 if X.dtype == np.uint8 else 1.0
     if scale is None:
         return 1.0
     return root_mean_square(X)
@@ -68,6 +73,9 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     A subclass stores its hyper-parameters, among them ``n_clusters``, ``n_epochs``, ``batch_size``, ``scale``,
     ``random_state`` and ``verbose``, and defines `check_parameters`, `make_network`, `make_classifier` and `freeze`.
     """
+
+    saved_arrays = ("labels_", "probabilities_")
+    takes_images = False
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
@@ -126,7 +134,10 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     def predict_proba(self, X):
         """Return the probability of every cluster for every row, shape (n, n_clusters)."""
         check_is_fitted(self)
-        return predict_rows(self.classifier_, check_rows(self, X, reset=False))
+        X = check_rows(self, X, reset=False, images=self.takes_images)
+        if X.shape[1:] != self.classifier_.input_shape[1:]:
+            raise ValueError(f"X must have rows of shape {self.classifier_.input_shape[1:]}; received {X.shape[1:]}")
+        return predict_rows(self.classifier_, X)
 
     def predict(self, X):
         """Return the most probable cluster of every row, shape (n,)."""
@@ -140,7 +151,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
             "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
         }
-        arrays = {"labels_": self.labels_, "probabilities_": self.probabilities_}
+        arrays = {name: getattr(self, name) for name in self.saved_arrays}
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
         save_folder(folder, description, arrays, {"classifier": self.classifier_})

@@ -1,0 +1,57 @@
+"""Backbones: functions that build a functional keras.Model whose output is an embedding, one a file."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import keras
+
+from kingdra_cluster.backbones.application import APPLICATIONS, application, copy_model
+from kingdra_cluster.backbones.mlp import mlp
+from kingdra_cluster.backbones.resnet18 import resnet18
+from kingdra_cluster.validation import check_choice
+
+BACKBONES = {"resnet18": resnet18, "mlp": mlp, **{name: partial(application, name) for name in APPLICATIONS}}
+
+__all__ = ["BACKBONES", "application", "make_backbone", "mlp", "resnet18"]
+
+
+def make_backbone(backbone, input_shape, seed=None):
+    """Return a new backbone for rows of a shape.
+
+    Parameters
+    ----------
+    backbone : str, dict or keras.Model
+        A name of `BACKBONES` (among them all of keras.applications); a dict of ``"name"`` and that function's options;
+        or a functional model, which is copied with its weights.
+    input_shape : tuple of int
+        Of one row.
+    seed : int or None, default=None
+        Of the initial weights of a new network.
+
+    Returns
+    -------
+    keras.Model
+        Maps (batch, *input_shape) to (batch, features).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such backbone, or a given one does not take such rows or returns no embedding.
+
+    Examples
+    --------
+    >>> make_backbone({"name": "mlp", "hidden_units": (16, 8)}, (4,), seed=0).output_shape
+    (None, 8)
+    """
+    if isinstance(backbone, keras.Model):
+        if tuple(backbone.input_shape[1:]) != tuple(input_shape):
+            raise ValueError(f"backbone must take rows of shape {tuple(input_shape)}; it takes {backbone.input_shape}")
+        model = copy_model(backbone, seed)
+    else:
+        options = dict(backbone) if isinstance(backbone, Mapping) else {"name": backbone}
+        name = options.pop("name", None)
+        check_choice("backbone", name, BACKBONES)
+        model = BACKBONES[name](input_shape, seed=seed, **options)
+    if len(model.output_shape) != 2:
+        raise ValueError(f"backbone must return an embedding, (batch, features); it returns {model.output_shape}")
+    return model

@@ -1,0 +1,81 @@
+"""The state of one fit in one file, so that a killed fit goes on where it was and ends with the same bits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kingdra_cluster.persistence import data_hash, manifest, read_arrays, write_arrays
+from kingdra_cluster.saving import jsonable
+
+FREE_ARGUMENTS = {"checkpoint_dir", "random_state", "verbose"}
+FILE = "fit.npz"
+
+
+def fit_identity(estimator, seed, **data):
+    """Return what a state must share with a fit to be its own: arguments, seed, versions and a hash of each array.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    seed : int
+        What ``random_state`` came to.
+    **data : arrays or CSR matrices
+        What is fitted, by name.
+    """
+    arguments = {name: value for name, value in estimator.get_params().items() if name not in FREE_ARGUMENTS}
+    run = manifest()
+    return {
+        "estimator": type(estimator).__name__,
+        "seed": seed,
+        **{name: jsonable(value) for name, value in arguments.items()},
+        **{name: data_hash(value) for name, value in data.items()},
+        **{f"version of {name}": value for name, value in run["versions"].items()},
+        "version of kingdra_cluster": run["kingdra_cluster"],
+    }
+
+
+def save_fit(folder, identity, history, variables):
+    """Write the state after an epoch over the one before, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+    identity : dict
+        See `fit_identity`.
+    history : list of dict
+        An entry an epoch.
+    variables : list of keras.Variable
+    """
+    arrays = {f"variable_{index:04d}": np.asarray(variable) for index, variable in enumerate(variables)}
+    words = {name: np.array(json.dumps(value)) for name, value in (("identity", identity), ("history", history))}
+    write_arrays(Path(folder) / FILE, **words, **arrays)
+
+
+def load_fit(folder, identity, variables):
+    """Put the state of a fit's last finished epoch into its variables.
+
+    Returns
+    -------
+    list of dict
+        The history so far; empty, and nothing changed, if the folder holds no state.
+
+    Raises
+    ------
+    ValueError
+        If it holds the state of another fit, or a damaged one; the message names what differs.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        return []
+    arrays = read_arrays(path)
+    found = json.loads(str(arrays["identity"]))
+    for key in sorted(found.keys() | identity.keys()):
+        if found.get(key) != identity.get(key):
+            raise ValueError(
+                f"checkpoint_dir={str(folder)!r} belongs to another fit: {key} was {found.get(key)!r} there "
+                f"and is {identity.get(key)!r} here; give another folder or the same data and settings"
+            )
+    for index, variable in enumerate(variables):
+        variable.assign(arrays[f"variable_{index:04d}"])
+    return json.loads(str(arrays["history"]))

@@ -1,0 +1,117 @@
+"""Where RUC starts: a clustering as probabilities, and the rows of it to believe."""
+
+import warnings
+
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+
+from kingdra_cluster.batches import chunks, dense_rows
+from kingdra_cluster.checks import check_probabilities, check_row_labels
+from kingdra_cluster.clean_split import confidence_split, metric_split
+from kingdra_cluster.exceptions import PseudoLabelWarning
+
+MOST_NEIGHBORS = 100
+SPLITS = ("hybrid", "confidence", "metric")
+
+
+def starting_point(X, y, n_clusters, seed):
+    """Return the clustering that is to be refined, as probabilities.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, ...)
+    y : array-like of shape (n,) or (n, n_clusters), or None
+        Labels, probabilities, or None for k-means of the rows.
+    n_clusters : int
+    seed : int
+        Of k-means.
+
+    Returns
+    -------
+    float32 array of shape (n, n_clusters)
+    """
+    n_rows = X.shape[0]
+    if y is None:
+        rows = X if sparse.issparse(X) else np.reshape(X, (n_rows, -1))
+        y = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(rows)
+    y = np.asarray(y)
+    if y.ndim == 1:
+        whole = y.dtype.kind == "f" and np.isfinite(y).all() and np.all(y == np.rint(y))
+        labels = check_row_labels("y", y.astype(np.int64) if whole else y, n_clusters, n_rows)
+        if labels.min() < 0:
+            raise ValueError(f"y must have a label from 0 to {n_clusters - 1} for every row, got -1 among them.")
+        return np.eye(n_clusters, dtype=np.float32)[labels]
+    if y.shape != (n_rows, n_clusters):
+        expected = f"({n_rows},) for labels or ({n_rows}, {n_clusters}) for probabilities"
+        raise ValueError(f"y must have the shape {expected}, got {y.shape}.")
+    probabilities = check_probabilities(y)
+    sums = probabilities.sum(axis=1)
+    if np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(f"the rows of y must sum to 1, got sums from {sums.min():.4g} to {sums.max():.4g}.")
+    return probabilities.astype(np.float32)
+
+
+def features_of(X, backbone, scale):
+    """Return what the vote compares, (n, n_embedding) float32: the backbone's features, or X where it is None."""
+    parts = []
+    for rows in chunks(X.shape[0], 256):
+        block = dense_rows(X, rows, scale)
+        features = block if backbone is None else np.asarray(backbone(block, training=False))
+        parts.append(features.reshape(len(block), -1))
+    return np.concatenate(parts)
+
+
+def clean_rows(settings, start, embeddings, clean):
+    """Return the mask of rows to believe at first.
+
+    Parameters
+    ----------
+    settings : RUC
+        Its ``split``, ``confidence_threshold`` and ``n_neighbors``.
+    start : array of shape (n, n_clusters)
+    embeddings : array-like of shape (n, n_embedding), or None
+        Compared by cosine.
+    clean : array-like of shape (n,), or None
+        The user's own mask.
+
+    Returns
+    -------
+    bool array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape, or no row is clean.
+    """
+    if clean is not None:
+        clean = np.asarray(clean)
+        if clean.shape != start.shape[:1] or clean.dtype != bool:
+            raise ValueError(f"clean must be {len(start)} booleans, got {clean.shape} of {clean.dtype}.")
+        if not clean.any():
+            raise ValueError("clean must be true for some rows, got none: nothing says what the clusters are.")
+        return clean
+    labels = start.argmax(axis=1)
+    if embeddings is not None:
+        embeddings = np.asarray(embeddings)
+        if embeddings.ndim != 2 or len(embeddings) != len(start):
+            raise ValueError(f"embeddings must have the shape ({len(start)}, n_embedding), got {embeddings.shape}.")
+    voted = None
+    if settings.split != "confidence":
+        unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        fifth = max(1, min(MOST_NEIGHBORS, len(start) // (5 * settings.n_clusters)))
+        voted = metric_split(unit, labels, fifth if settings.n_neighbors is None else settings.n_neighbors)
+    if settings.split == "metric":
+        return voted
+    confident = confidence_split(start, settings.confidence_threshold)
+    found = confident if voted is None else confident & voted
+    if found.any():
+        return found
+    surest = start.max(axis=1) >= np.median(start.max(axis=1))
+    warnings.warn(
+        f"no row is clean at confidence_threshold={settings.confidence_threshold}: the surer half of the rows is "
+        "believed instead",
+        PseudoLabelWarning,
+        stacklevel=4,
+    )
+    return surest

@@ -1,0 +1,132 @@
+"""Rows of a matrix made ready, block by block, for nearest-neighbour search by inner products."""
+
+import numpy as np
+from scipy import sparse
+
+METRICS = ("cosine", "euclidean")
+BLOCK_ENTRIES = 2**24  # entries of a block of rows: 64 MB in float32
+_DENSER_IS_DENSE = 0.1  # share of entries above which products of sparse blocks are slower than dense ones
+
+
+class PreparedRows:
+    """Rows of X shifted and scaled so that a score of two of them ranks like the metric; X itself is never copied.
+
+    Under "cosine" every row is divided by its length (a row of zeros stays as it is) and the score is the inner
+    product; under "euclidean" the mean row is subtracted, all is divided by the largest length, and the score is
+    ``q . c - |c|^2 / 2``, which is ``(|q|^2 - |q - c|^2) / 2``.  Neither changes the order of the neighbours; both
+    keep float32 products accurate and finite, whatever the offset and unit of X.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, n_features)
+    metric : {"cosine", "euclidean"}
+    name : str
+        The argument's name, for messages.
+    like : PreparedRows, optional
+        Shift and scale as these rows were, to be held against them.
+
+    Attributes
+    ----------
+    norms : (n,) float64
+        Lengths of the prepared rows.
+    half_squares : (n,) float64 or None
+        What a row's inner product is more than its score: ``|c|^2 / 2``; None under "cosine".
+
+    Raises
+    ------
+    ValueError
+        If X is not a finite numeric matrix.
+    """
+
+    def __init__(self, X, metric, name="X", like=None):
+        self.X = _check_matrix(X, name)
+        self.metric, (self.n_rows, self.n_features) = metric, self.X.shape
+        if like is not None and like.n_features != self.n_features:
+            raise ValueError(f"{name} must have the {like.n_features} columns of X, got {self.n_features}.")
+        self.is_sparse = sparse.issparse(self.X)
+        self._product_is_sparse = self.is_sparse and self.X.nnz < _DENSER_IS_DENSE * self.n_rows * self.n_features
+        self.working = np.result_type(self.X.dtype, np.float32)
+        largest = self._largest_entry(name)
+        self.shift = 0.0 if like is None else like.shift
+        if metric == "euclidean" and like is None and not self.is_sparse:
+            self.shift = self._mean_on_grid(largest)
+        unit = _power_of_two(largest)  # keeps squares from overflow and underflow
+        squares = self._squares(unit)
+        if metric == "cosine":
+            norms = unit * np.sqrt(squares)
+            is_zero = norms < np.finfo(self.working).tiny
+            self.factor = np.divide(1.0, norms, out=np.zeros(self.n_rows), where=~is_zero)
+            self.norms, self.half_squares = np.where(is_zero, 0.0, 1.0), None
+        else:
+            longest = unit * np.sqrt(squares.max(initial=0.0))
+            self.factor = 1.0 / _power_of_two(longest) if like is None else like.factor
+            self.half_squares = 0.5 * (unit * self.factor) ** 2 * squares
+            self.norms = np.sqrt(2.0 * self.half_squares)
+
+    def block(self, rows, dtype=np.float32):
+        """Return the prepared rows of a slice or of an array of indices, dense or CSR."""
+        chunk = self.X[rows]
+        factor = self.factor if np.ndim(self.factor) == 0 else self.factor[rows]
+        working = np.result_type(self.working, dtype)
+        if self.is_sparse:
+            factor = np.repeat(factor, np.diff(chunk.indptr)) if np.ndim(factor) else factor
+            data = (chunk.data.astype(working) * factor).astype(dtype)
+            chunk = sparse.csr_matrix((data, chunk.indices, chunk.indptr), shape=chunk.shape)
+            return chunk if self._product_is_sparse else chunk.toarray()
+        shifted = chunk.astype(working) if np.ndim(self.shift) == 0 else np.subtract(chunk, self.shift.astype(working))
+        shifted *= factor[:, None].astype(working) if np.ndim(factor) else working.type(factor)
+        return shifted.astype(dtype, copy=False)
+
+    def block_rows(self, at_most):
+        """Number of rows of a block that keeps to `BLOCK_ENTRIES`."""
+        return max(16, min(at_most, BLOCK_ENTRIES // max(self.n_features, 1)))
+
+    def _slices(self):
+        step = self.block_rows(at_most=65536)
+        return [slice(start, min(start + step, self.n_rows)) for start in range(0, self.n_rows, step)]
+
+    def _largest_entry(self, name):
+        """Return the largest absolute entry, having seen that all are finite."""
+        largest = 0.0
+        for rows in self._slices():
+            entries = self.X[rows].data if self.is_sparse else self.X[rows]
+            ends = [float(entries.max(initial=0)), float(entries.min(initial=0))]
+            if not np.isfinite(ends).all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows.start} to {rows.stop - 1}.")
+            largest = max(largest, ends[0], -ends[1])
+        return largest
+
+    def _mean_on_grid(self, largest):
+        """Return the mean row in few bits, so that integers and what else is on a grid stay on one: exact ties."""
+        mean = np.zeros(self.n_features)
+        for rows in self._slices():
+            mean += self.X[rows].sum(axis=0, dtype=np.float64) / self.n_rows
+        step = _power_of_two(largest) / 128
+        return (np.rint(mean / step) * step).astype(self.working)
+
+    def _squares(self, unit):
+        """Return the squared lengths of the shifted rows, in squared units."""
+        squares = np.empty(self.n_rows)
+        for rows in self._slices():
+            chunk = self.X[rows]
+            if self.is_sparse:
+                chunk = chunk.astype(np.float64) / unit
+                squares[rows] = np.asarray(chunk.multiply(chunk).sum(axis=1)).ravel()
+            else:
+                chunk = (chunk - np.float64(self.shift)) / unit
+                squares[rows] = np.einsum("ij,ij->i", chunk, chunk)
+        return squares
+
+
+def _power_of_two(value):
+    """Return the power of two that is at least `value` (1 for 0): a divisor that rounds nothing."""
+    return float(2.0 ** np.ceil(np.log2(value))) if value > 0 else 1.0
+
+
+def _check_matrix(X, name):
+    X = X.tocsr() if sparse.issparse(X) else np.asanyarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have the shape (n, n_features), got {X.shape}.")
+    if X.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers, got the data type {X.dtype}.")
+    return X

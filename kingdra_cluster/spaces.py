@@ -1,0 +1,59 @@
+"""Feature spaces: the column slices of X over which the members of an ensemble are spread."""
+
+from numbers import Integral
+
+
+def as_slices(spaces):
+    """Return the spaces as slices; None stays None.
+
+    Parameters
+    ----------
+    spaces : sequence of slice or of pairs (start, stop), or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a space is neither, or not a range of columns that goes forward.
+    """
+    if spaces is None:
+        return None
+    if not isinstance(spaces, (list, tuple)) or not spaces:
+        raise TypeError(f"spaces must be a list of slices of columns or None; received spaces={spaces!r}")
+    return [_as_slice(space) for space in spaces]
+
+
+def check_spaces(spaces, n_features):
+    """Raise ``ValueError`` unless every space has columns, all of them among the ``n_features`` of X."""
+    for space in as_slices(spaces) or ():
+        if space.stop > n_features:
+            raise ValueError(f"spaces must be within the {n_features} columns of X; received {space}")
+
+
+def columns(X, spaces, member):
+    """Return the columns of X that a member sees: the spaces are dealt out in turn.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, n_features)
+    spaces : sequence of slice or of pairs (start, stop), or None
+        None: every member sees all of X.
+    member : int
+
+    Returns
+    -------
+    array (a view) or CSR matrix of shape (n, columns)
+    """
+    slices = as_slices(spaces)
+    return X if slices is None else X[:, slices[member % len(slices)]]
+
+
+def _as_slice(space):
+    if isinstance(space, slice):
+        space = (space.start or 0, space.stop) if space.step in (None, 1) else None
+    whole = isinstance(space, (list, tuple)) and len(space) == 2
+    if not whole or not all(isinstance(end, Integral) and not isinstance(end, bool) for end in space):
+        raise TypeError(f"every entry of spaces must be slice(start, stop) or a pair of integers; received {space!r}")
+    start, stop = space
+    if not 0 <= start < stop:
+        raise ValueError(f"every entry of spaces must have 0 <= start < stop; received ({start}, {stop})")
+    return slice(int(start), int(stop))

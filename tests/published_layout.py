@@ -1,0 +1,40 @@
+"""Checkpoints in the published layout: names and shapes from the golden files, weights from a seed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = ("resnet18_cifar_clustering", "resnet18_cifar_contrastive", "resnet18_stl_contrastive")
+
+
+def make_arrays(name, seed=0):
+    """Arrays by tensor name, the same on every machine: what the golden outputs were computed with."""
+    shapes = json.loads((GOLDEN / f"{name}.json").read_text())
+    rng, arrays = np.random.default_rng(seed), {}
+    for tensor in sorted(shapes):
+        shape, kind = tuple(shapes[tensor]), tensor.split(".")[-1]
+        if kind == "num_batches_tracked":
+            array = np.zeros(shape, np.int64)
+        elif kind == "running_var":
+            array = 0.5 + rng.random(shape)
+        elif len(shape) == 4:
+            array = rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
+        elif len(shape) == 2:
+            array = rng.normal(size=shape) / np.sqrt(shape[1])
+        elif kind == "weight":
+            array = 1 + 0.1 * rng.normal(size=shape)
+        else:
+            array = 0.1 * rng.normal(size=shape)
+        arrays[tensor] = array if array.dtype.kind == "i" else array.astype(np.float32)
+    return arrays
+
+
+def load_golden(name):
+    """Images (channels last), features, outputs and the seed of the weights of one golden file."""
+    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
+        size, batch = int(file["image_size"]), int(file["batch"])
+        images = np.random.default_rng(int(file["images_seed"])).normal(size=(batch, 3, size, size))
+        images = images.astype(np.float32).transpose(0, 2, 3, 1)
+        return images, file["features"], file["outputs"], int(file["weights_seed"])

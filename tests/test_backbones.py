@@ -1,0 +1,127 @@
+import keras
+import numpy as np
+import pytest
+
+from kingdra_cluster.backbones import BACKBONES, application, make_backbone, mlp, resnet18
+
+SHAPES = {"resnet18": (16, 16, 3), "mlp": (6,), "MobileNet": (32, 32, 3)}
+each_backbone = pytest.mark.parametrize("name", SHAPES)
+
+
+def n_trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+
+
+def same_weights(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+@each_backbone
+def test_the_seed_alone_decides_the_initial_weights(name):
+    models = []
+    for state, seed in [(0, 5), (1, 5), (0, 6)]:
+        keras.utils.set_random_seed(state)
+        models.append(BACKBONES[name](SHAPES[name], seed=seed))
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+@each_backbone
+def test_no_seed_is_left_to_chance_and_none_means_other_weights(name):
+    model = BACKBONES[name](SHAPES[name])
+    assert '"seed": null' not in model.to_json()
+    assert not same_weights(model, BACKBONES[name](SHAPES[name]))
+
+
+@each_backbone
+def test_a_backbone_is_a_functional_model_of_stock_layers_that_is_saved_and_loaded(name, tmp_path):
+    model = BACKBONES[name](SHAPES[name], seed=0)
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    model.save(tmp_path / "backbone.keras")
+    loaded = keras.models.load_model(tmp_path / "backbone.keras", safe_mode=True)
+    rows = np.random.default_rng(0).normal(size=(3, *SHAPES[name])).astype("float32")
+    np.testing.assert_array_equal(loaded(rows), model(rows))
+    assert model(rows).shape == (3, *model.output_shape[1:])
+    assert np.isfinite(model(rows[:1])).all()
+
+
+# resnet18
+
+
+def test_parameters_of_resnet18():
+    assert n_trainable(resnet18()) == 11_168_832
+    assert n_trainable(resnet18((96, 96, 3), stem="stl")) == 11_168_832
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (33, 17, 3), (1, 1, 4), (None, None, 3)])
+@pytest.mark.parametrize("stem", ["cifar", "stl"])
+def test_resnet18_takes_images_of_any_size(shape, stem):
+    model = resnet18(shape, stem=stem, seed=0)
+    images = np.random.default_rng(0).normal(size=(2, *(side or 20 for side in shape))).astype("float32")
+    assert np.isfinite(model(images)).all()
+    assert model.output_shape == (None, 512)
+
+
+def test_sizes_within_resnet18():
+    """As in the published networks: 96 pixels become 49 after the pooling, 7 at the end; 32 become 4."""
+    for stem, size, expected in [("stl", 96, [49, 25, 13, 7]), ("cifar", 32, [32, 16, 8, 4])]:
+        model = resnet18((size, size, 3), stem=stem)
+        sides = [model.get_layer(f"layer{stage}_1_relu2").output.shape[1] for stage in (1, 2, 3, 4)]
+        assert sides == expected
+        assert model.get_layer("conv1").output.shape[1] == size
+
+
+def test_batch_normalisation_is_pytorchs():
+    norms = [layer for layer in resnet18().layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 20
+    assert {(layer.momentum, layer.epsilon) for layer in norms} == {(0.9, 1e-5)}
+
+
+def test_resnet18_refuses():
+    with pytest.raises(ValueError, match=r"input_shape must be \(height, width, channels\)"):
+        resnet18((32, 32))
+    with pytest.raises(ValueError, match="stem must be one of .*'cifar', 'stl'.*; received stem='imagenet'"):
+        resnet18(stem="imagenet")
+
+
+# mlp, applications, any model
+
+
+def test_mlp_has_the_layers_asked_for():
+    model = mlp((4, 5), hidden_units=(7, 3), seed=0)
+    assert model.output_shape == (None, 3)
+    assert n_trainable(model) == 20 * 7 + 2 * 7 + 7 * 3 + 2 * 3
+    with pytest.raises(ValueError, match="hidden_units must hold the units of at least one layer"):
+        mlp((4,), hidden_units=())
+    with pytest.raises(ValueError, match="every entry of hidden_units must be an integer of at least 1"):
+        mlp((4,), hidden_units=(0,))
+
+
+def test_an_unknown_application_is_told_the_nearest():
+    with pytest.raises(ValueError, match="the nearest is 'ResNet50'"):
+        application("resnet50")
+
+
+def test_make_backbone_takes_names_options_and_models():
+    assert make_backbone("mlp", (4,), seed=0).output_shape == (None, 512)
+    options = {"name": "mlp", "hidden_units": [8]}
+    assert same_weights(make_backbone(options, (4,), 3), mlp((4,), hidden_units=[8], seed=3))
+    assert options == {"name": "mlp", "hidden_units": [8]}
+    model = mlp((4,), hidden_units=(8,), seed=0)
+    copy = make_backbone(model, (4,), seed=1)
+    assert copy is not model
+    assert same_weights(copy, model)
+    copy.set_weights([array + 1 for array in copy.get_weights()])
+    assert not same_weights(copy, model)
+
+
+def test_make_backbone_refuses():
+    with pytest.raises(ValueError, match="backbone must be one of .*; the nearest is 'resnet18'"):
+        make_backbone("resnet", (32, 32, 3))
+    with pytest.raises(ValueError, match="backbone must be one of"):
+        make_backbone({"stem": "stl"}, (32, 32, 3))
+    with pytest.raises(ValueError, match=r"backbone must take rows of shape \(4,\); it takes \(None, 5\)"):
+        make_backbone(mlp((5,)), (4,))
+    images = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match="backbone must return an embedding"):
+        make_backbone(keras.Model(images, keras.layers.Conv2D(2, 1)(images)), (8, 8, 3))

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.labellers import POLICIES, main, tables
+from experiments.signatures import ROOT
+from kingdra_cluster import KingdraCluster
+
+
+def test_policies_differ_from_the_default_in_arguments_of_the_estimator():
+    usual = KingdraCluster().get_params()
+    assert POLICIES["default"] == {}
+    for policy in POLICIES.values():
+        assert policy.keys() <= usual.keys()
+        assert all(usual[name] != value for name, value in policy.items())
+
+
+def test_smoke_run_writes_files_that_become_tables_and_are_not_run_twice(tmp_path):
+    command = [sys.executable, "benchmarks/labellers.py", "run", "digits", "--smoke", "--seeds", "0", "1"]
+    command += ["--policies", "default", "published rule", "--output", str(tmp_path)]
+    for expected in (4, 0):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.count(" %") == expected
+    text = tables(tmp_path)
+    assert text.count("| digits | default | 2 |") == 1
+    assert text.count("| digits | published rule | 2 |") == 1
+    assert text.count("| digits | default | consensus |") == text.count("| digits | default | published |") == 1
+    page = tmp_path / "page.md"
+    assert main(["table", str(tmp_path), "--output", str(page)]) == 0
+    assert page.read_text() == text
+
+
+def test_an_empty_folder_is_an_error_in_one_line(tmp_path, capsys):
+    assert main(["table", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: there are no files of runs in")
+    with pytest.raises(SystemExit):
+        main(["run", "digits", "--policies", "best", "--output", str(tmp_path)])

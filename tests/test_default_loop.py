@@ -1,0 +1,71 @@
+"""The loop with its defaults: a spectral start, the consensus labeller, names of each member's own."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_moons
+
+from kingdra_cluster import KingdraCluster, LadderIM
+from kingdra_cluster.unsup_metrics import ACC
+
+MOONS, CLASSES = make_moons(300, noise=0.06, random_state=0)
+MODE = LadderIM(hidden_units=(64, 64), batch_size=50, learning_rate=0.01, noise_std=0.05, ladder_weight=0.001)
+
+
+class Killed(Exception):
+    pass
+
+
+def make(**arguments):
+    defaults = {"mode": MODE, "n_members": 3, "n_rounds": 2, "epochs_first_round": 80, "epochs_per_round": 10}
+    return KingdraCluster(2, **defaults | {"random_state": 0} | arguments)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make(verbose=1).fit(MOONS)
+
+
+def test_it_finds_what_is_not_round(fitted):
+    kmeans = KMeans(2, n_init=3, random_state=0).fit_predict(MOONS)
+    assert ACC(CLASSES, fitted.labels_) > ACC(CLASSES, kmeans) + 0.03
+    assert [record["supervised"] for record in fitted.history_] == [False, True]
+    assert fitted.history_[0]["buckets"] == 2
+
+
+def test_every_cluster_has_sure_rows_and_they_are_right(fitted):
+    sure = fitted.pseudo_labels_ >= 0
+    assert set(fitted.pseudo_labels_[sure]) == {0, 1}
+    assert np.bincount(fitted.pseudo_labels_[sure]).min() >= 0.25 * np.bincount(fitted.labels_).min()
+    assert ACC(CLASSES[sure], fitted.pseudo_labels_[sure]) > 0.93
+
+
+def test_balance_rests_while_there_is_something_to_learn_from(fitted):
+    losses = fitted.history_[0]["losses"]
+    assert losses["supervised"] < 0.2
+    unsupervised = make(start=None, n_rounds=1, epochs_first_round=1).fit(MOONS)
+    assert "supervised" not in unsupervised.history_[0]["losses"]
+
+
+def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path):
+    def kill(estimator, record):
+        raise Killed
+
+    with pytest.raises(Killed):
+        make(checkpoint_dir=tmp_path, callbacks=[kill]).fit(MOONS)
+    resumed = make(checkpoint_dir=tmp_path).fit(MOONS)
+    np.testing.assert_array_equal(resumed.probabilities_, fitted.probabilities_)
+    np.testing.assert_array_equal(resumed.pseudo_labels_, fitted.pseudo_labels_)
+
+
+def test_the_first_round_is_called_by_what_taught_it(capsys):
+    make(verbose=1, epochs_first_round=1, epochs_per_round=1).fit(MOONS[:60])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("round 1/2 spectral start ")
+    assert lines[1].startswith("round 2/2 supervised ")
+
+
+@pytest.mark.parametrize("start", ["kmeans", True, 3])
+def test_another_start_is_refused(start):
+    with pytest.raises(ValueError, match="start must be one of .'spectral'.; received"):
+        make(start=start).fit(MOONS)
