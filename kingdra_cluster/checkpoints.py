@@ -108,6 +108,15 @@ class Checkpoints:
         """Return the file of a member's state after a round."""
         return self.folder / f"round_{round_index:04d}" / f"member_{member:03d}.npz"
 
+    def check_members(self, round_index, n_members):
+        """Raise ``FileNotFoundError`` if a worker has written a member's state where this process can't see it."""
+        for member in range(n_members):
+            path = self.member_path(round_index, member)
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{path} was written on another machine; give a checkpoint_dir on a disk that all workers share"
+                )
+
     def save_round(self, round_index, progress, arrays):
         """Mark a round as finished, then drop the rounds before it."""
         current = self.folder / f"round_{round_index:04d}"

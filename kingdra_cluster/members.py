@@ -1,6 +1,8 @@
 """One member's share of a round: a function of its arguments alone, run here, in a worker process or on a cluster."""
 
 import json
+import os
+import socket
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -11,20 +13,46 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
+from kingdra_cluster.memory import peak_mb
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import SharedRows, open_rows
+from kingdra_cluster.spectral_start import spectral_start
 
 _one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
 
 
 class MemberResult(NamedTuple):
-    """What a member hands back: where its state lies, its answer for every row and the means of its loss terms."""
+    """What a member hands back.
+
+    Where its state lies, its answer for every row, the means of its loss terms, and in which process it was made (of
+    which machine, with which number) that has so far needed how much memory.
+    """
 
     path: str
     probabilities: np.ndarray
     losses: dict
+    process: tuple = ()
+    peak_mb: float = 0.0
+
+
+def workers_peak_mb(results):
+    """Return the sum of the largest resident memories of all processes but this one that made some results."""
+    peaks = {}
+    for result in results:
+        peaks[result.process] = max(result.peak_mb, peaks.get(result.process, 0.0))
+    return round(sum(peak for process, peak in peaks.items() if process != _this_process()), 1)
+
+
+def _this_process():
+    """Return what tells this process from all others: the machine's name and the process's number."""
+    return socket.gethostname(), os.getpid()
+
+
+def starting_sample(X, space, n_clusters, **options):
+    """`spectral_start` of the columns ``space`` (None is all) of rows that may be `SharedRows`."""
+    return spectral_start(_columns(X, space), n_clusters, **options)
 
 
 def claim_threads(threads):
@@ -45,7 +73,7 @@ def claim_threads(threads):
     return True
 
 
-def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads):
+def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads, space=None):
     """Train one member for one round and let it label every row.
 
     Parameters
@@ -67,17 +95,19 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
         Divides X.
     threads : int
         TensorFlow's threads an operation.
+    space : slice, optional
+        The columns of X that the member sees; None is all.
 
     Returns
     -------
     MemberResult
     """
     if not Path(target).is_file():
-        rows = open_rows(X) if isinstance(X, SharedRows) else X
         options = {"labelled": labelled, "epochs": epochs, "seed": seed, "round_index": round_index, "scale": scale}
         with _one_at_a_time:
-            _train(mode, rows, source, target, threads=threads, **options)
-    return read_member(target, (X.shape[0], mode.n_clusters), seed, round_index)
+            _train(mode, _columns(X, space), source, target, threads=threads, **options)
+    result = read_member(target, (X.shape[0], mode.n_clusters), seed, round_index)
+    return result._replace(process=_this_process(), peak_mb=peak_mb() or 0.0)
 
 
 def read_member(path, shape, seed, round_index):
@@ -109,6 +139,11 @@ def read_member(path, shape, seed, round_index):
         )
     losses = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
     return MemberResult(str(path), arrays["probabilities"], losses)
+
+
+def _columns(X, space):
+    rows = open_rows(X) if isinstance(X, SharedRows) else X
+    return rows if space is None else rows[:, space]
 
 
 def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):

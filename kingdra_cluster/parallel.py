@@ -5,19 +5,17 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
 
-import numpy as np
-from joblib import Parallel, effective_n_jobs
+from joblib import effective_n_jobs
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import get_active_backend
-from scipy import sparse
 
+from kingdra_cluster.dask_members import DaskMembers
 from kingdra_cluster.members import claim_threads
-from kingdra_cluster.shared_rows import share_rows
+from kingdra_cluster.shared_rows import is_large, share_rows
 
 ATTEMPTS = 3  # to train a member whose worker process dies
 IDLE_SECONDS = 300  # until an unused worker ends
-SHARED_BYTES = 2**20  # larger first arguments travel by their place on disk
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 _idle_executors = []  # (threads, executor): a worker that has imported TensorFlow is worth keeping
@@ -33,12 +31,13 @@ def member_workers(n_jobs, threads):
     Parameters
     ----------
     n_jobs : int or None
-        As in scikit-learn; None means 1 unless inside ``joblib.parallel_config``.
+        As in scikit-learn; None means 1 unless inside ``joblib.parallel_config``.  On a Dask cluster all its workers
+        take part, whatever ``n_jobs``.
     threads : int
 
     Returns
     -------
-    joblib.Parallel or MemberProcesses
+    ThisProcess, MemberProcesses or DaskMembers
 
     Raises
     ------
@@ -46,16 +45,32 @@ def member_workers(n_jobs, threads):
         For the threading backend (TensorFlow's global state is shared by threads) and for
         multiprocessing (TensorFlow does not survive a fork).
     """
-    n_workers = effective_n_jobs(n_jobs)
-    if n_workers == 1:
-        return Parallel(n_jobs=1) if claim_threads(threads) else MemberProcesses(1, threads)
     backend = get_active_backend()[0]
     name = type(backend).__name__
-    if getattr(backend, "uses_threads", False) or name == "MultiprocessingBackend":
+    if name == "DaskDistributedBackend":
+        return DaskMembers(backend)
+    n_workers = effective_n_jobs(n_jobs)
+    if n_workers == 1:
+        return ThisProcess() if claim_threads(threads) else MemberProcesses(1, threads)
+    if name != "LokyBackend":
         raise ValueError(
             f"n_jobs={n_jobs} needs joblib's loky or dask backend; received {name}, TensorFlow can't run so"
         )
-    return MemberProcesses(n_workers, threads) if name == "LokyBackend" else Parallel(n_jobs=n_jobs)
+    return MemberProcesses(n_workers, threads)
+
+
+class ThisProcess:
+    """Makes calls here, one after the other."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        """Do nothing."""
+
+    def __call__(self, calls):
+        """Make all calls and return their results in order."""
+        return [function(*arguments, **options) for function, arguments, options in calls]
 
 
 class MemberProcesses:
@@ -157,8 +172,7 @@ class MemberProcesses:
 
     def _place(self, argument):
         """Return a large array or CSR matrix as its place on disk, anything else as it is."""
-        entries = argument.data if sparse.issparse(argument) else argument
-        if not isinstance(entries, np.ndarray) or entries.nbytes < SHARED_BYTES:
+        if not is_large(argument):
             return argument
         for known, place in self._shared:
             if known is argument:

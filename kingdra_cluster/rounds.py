@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed
+from sklearn.base import clone
 
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL
-from kingdra_cluster.members import train_member
-from kingdra_cluster.persistence import read_arrays
+from kingdra_cluster.members import read_member, starting_sample, train_member, workers_peak_mb
 from kingdra_cluster.progress import seconds_left
 from kingdra_cluster.pseudo_labels import (
     align_members,
@@ -22,8 +22,8 @@ from kingdra_cluster.pseudo_labels import (
     smallest_bucket,
 )
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import columns
-from kingdra_cluster.teaching import BucketMemory, labelled_set, starting_sets
+from kingdra_cluster.spaces import space_of
+from kingdra_cluster.teaching import BucketMemory, compact_set, labelled_set
 
 STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
 STEPS_PER_ROUND = 500
@@ -99,7 +99,7 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     seed : int
     scales : list of float
         Divide the columns of each space; one for all of X where there are no spaces.
-    workers : joblib.Parallel
+    workers : ThisProcess, MemberProcesses or DaskMembers
     checkpoints : Checkpoints
 
     Yields
@@ -107,23 +107,20 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     RoundState
         First the state of the last finished round, if there is one.
     """
-    state = _restore(settings, checkpoints)
+    seeds = [int(np.random.SeedSequence([seed, m]).generate_state(1)[0]) for m in range(settings.n_members)]
+    state = _restore(settings, checkpoints, X.shape[0], seeds)
     if state is not None:
         yield state
-    seeds = [int(np.random.SeedSequence([seed, m]).generate_state(1)[0]) for m in range(settings.n_members)]
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught = _taught(settings, state, X, seed)
+        taught = _starting_sets(settings, X, seed, workers) if state is None else _labelled_sets(settings, state)
         supervised = taught is not None and state is not None
-        later = settings.mi_weight_later
-        if taught is not None and later is not None and "mi_weight" in mode.get_params():
-            mode.set_params(mi_weight=later)
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
             delayed(train_member)(
-                mode,
-                columns(X, settings.spaces, member),
+                mode if taught is None else _taught_mode(mode, settings.mi_weight_later),
+                X,
                 source=checkpoints.member_path(index - 1, member) if index else None,
                 target=checkpoints.member_path(index, member),
                 labelled=None if taught is None else taught[member],
@@ -132,11 +129,14 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
                 round_index=index,
                 scale=scales[member % len(scales)],
                 threads=settings.threads_per_member,
+                space=space_of(settings.spaces, member),
             )
             for member in range(settings.n_members)
         )
+        checkpoints.check_members(index, settings.n_members)
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
+        state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
         epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)
         state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds, epochs), 3)
@@ -153,12 +153,29 @@ def epochs_of_round(settings, supervised, n_rows, batch_size):
     return math.ceil(steps / (n_rows // min(batch_size, n_rows))) if given is None else given
 
 
-def _taught(settings, state, X, seed):
-    """Return each member's labelled set (rows, classes) for the next round, or None for an unsupervised one."""
-    if state is None and settings.start is not None:
-        members = [columns(X, settings.spaces, member) for member in range(settings.n_members)]
-        return starting_sets(members, settings.n_clusters, seed)
-    if state is None or state.memory.buckets is None:
+def _taught_mode(mode, mi_weight):
+    """Return the members' hyper-parameters in a round that teaches."""
+    if mi_weight is None or "mi_weight" not in mode.get_params():
+        return mode
+    return clone(mode).set_params(mi_weight=mi_weight)
+
+
+def _starting_sets(settings, X, seed, workers):
+    """Return each member's labelled set (rows, classes) for the first round, or None if it is unsupervised."""
+    if settings.start is None:
+        return None
+    of_all = {"n_members": settings.n_members, "seed": seed}
+    samples = workers(
+        delayed(starting_sample)(X, space_of(settings.spaces, m), settings.n_clusters, member=m, **of_all)
+        for m in range(settings.n_members)
+    )
+    n_rows = X.shape[0]
+    return [compact_set(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in samples]
+
+
+def _labelled_sets(settings, state):
+    """Return each member's labelled set (rows, classes) for a later round, or None if there is nothing to teach."""
+    if state.memory.buckets is None:
         return None
     rows, classes = labelled_set(
         state.memory.buckets,
@@ -167,7 +184,7 @@ def _taught(settings, state, X, seed):
         shared_mapping=settings.shared_mapping,
         balanced=settings.labeller not in PROPORTIONAL,
     )
-    return [(rows, names) for names in classes]
+    return [compact_set(rows, names) for names in classes]
 
 
 def has_settled(state, tol):
@@ -258,13 +275,16 @@ def _save(state, checkpoints):
     )
 
 
-def _restore(settings, checkpoints):
+def _restore(settings, checkpoints, n_rows, seeds):
     """Return the state after the last finished round, or None."""
     saved = checkpoints.last_round()
     if saved is None:
         return None
     index, progress, arrays = saved
-    outputs = [read_arrays(checkpoints.member_path(index, m))["probabilities"] for m in range(settings.n_members)]
+    outputs = [
+        read_member(checkpoints.member_path(index, m), (n_rows, settings.n_clusters), seed, index).probabilities
+        for m, seed in enumerate(seeds)
+    ]
     member_labels = np.stack([output.argmax(axis=1) for output in outputs])
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))

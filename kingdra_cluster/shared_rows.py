@@ -11,6 +11,8 @@ from scipy import sparse
 
 from kingdra_cluster.persistence import naming
 
+SHARED_BYTES = 2**20  # larger arrays travel by their place on disk
+
 
 class StoredArray(NamedTuple):
     """Where an array lies: what `numpy.memmap` needs to map it."""
@@ -30,6 +32,12 @@ class SharedRows(NamedTuple):
     parts: tuple
 
 
+def is_large(argument):
+    """Return whether an argument is an array or CSR matrix that should not travel with every call."""
+    entries = argument.data if sparse.issparse(argument) else argument
+    return isinstance(entries, np.ndarray) and entries.nbytes >= SHARED_BYTES
+
+
 def share_rows(X, folder):
     """Return X by its place on disk; what is not memory-mapped from a file already is written to ``folder``.
 
@@ -43,10 +51,14 @@ def share_rows(X, folder):
     -------
     SharedRows
     """
-    if sparse.issparse(X):
-        names = ("data", "indices", "indptr")
-        return SharedRows(type(X).__name__, X.shape, tuple(_store(getattr(X, name), folder, name) for name in names))
-    return SharedRows("dense", X.shape, (_store(X, folder, "X"),))
+    parts = [_stored(array) or _write(array, Path(folder) / f"{name}.npy") for name, array in _arrays(X).items()]
+    return SharedRows(_kind(X), X.shape, tuple(parts))
+
+
+def stored_rows(X):
+    """Return X by its place on disk if all of it is memory-mapped from files, else None; nothing is written."""
+    parts = [_stored(array) for array in _arrays(X).values()]
+    return None if None in parts else SharedRows(_kind(X), X.shape, tuple(parts))
 
 
 def open_rows(shared):
@@ -63,17 +75,28 @@ def _map(path, dtype, shape, offset, order):
     return np.memmap(path, dtype, "r", offset, shape, order)
 
 
-def _store(array, folder, name):
-    """Return where ``array`` lies; write it if it lies in memory only."""
+def _kind(X):
+    return type(X).__name__ if sparse.issparse(X) else "dense"
+
+
+def _arrays(X):
+    return {name: getattr(X, name) for name in ("data", "indices", "indptr")} if sparse.issparse(X) else {"X": X}
+
+
+def _stored(array):
+    """Return where an array lies on disk, or None if it lies in memory only."""
     mapped = _mapped_from_file(array)
     if mapped is None or not array.flags.forc:
-        path = Path(folder) / f"{name}.npy"
-        with naming(path):
-            np.save(path, array, allow_pickle=False)
-        array = mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        return None
     path = str(Path(mapped.filename).absolute())
     offset = mapped.offset + array.ctypes.data - mapped.ctypes.data
     return StoredArray(path, array.dtype.str, array.shape, offset, "C" if array.flags.c_contiguous else "F")
+
+
+def _write(array, path):
+    with naming(path):
+        np.save(path, array, allow_pickle=False)
+    return _stored(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _mapped_from_file(array):

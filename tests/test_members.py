@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from joblib import Parallel, parallel_config
+from joblib import parallel_config
 
 from kingdra_cluster import LadderIM, members
 from kingdra_cluster.members import claim_threads, member_classifier, train_member
 from kingdra_cluster.modes.base import predict_rows
-from kingdra_cluster.parallel import MemberProcesses, member_workers
+from kingdra_cluster.parallel import MemberProcesses, ThisProcess, member_workers
 from kingdra_cluster.persistence import read_arrays, write_arrays
 
 MODE = LadderIM(3, hidden_units=(8,), batch_size=32)
@@ -171,8 +171,8 @@ def test_too_many_threads_are_refused_before_training(blobs, tmp_path):
 
 
 def test_one_job_runs_here_if_the_threads_allow_it():
-    assert isinstance(member_workers(None, 1), Parallel)
-    assert member_workers(1, 1).n_jobs == 1
+    assert isinstance(member_workers(None, 1), ThisProcess)
+    assert isinstance(member_workers(1, 1), ThisProcess)
     elsewhere = member_workers(1, 2)
     assert isinstance(elsewhere, MemberProcesses)
     assert (elsewhere.n_processes, elsewhere.threads) == (1, 2)

@@ -8,7 +8,7 @@ import pytest
 from joblib import delayed
 from scipy import sparse
 
-from kingdra_cluster import parallel, rounds
+from kingdra_cluster import parallel, rounds, shared_rows
 from kingdra_cluster.parallel import MemberProcesses
 from kingdra_cluster.shared_rows import _mapped_from_file, open_rows, share_rows
 from tests.deadly_members import same_fit, train_or_die_once
@@ -135,7 +135,7 @@ def test_large_and_sparse_rows_give_the_same_bits_in_processes(tmp_path):
         np.repeat(np.eye(3, 200, dtype="float32"), 1000, axis=0) * 4
     )
     np.save(tmp_path / "X.npy", X.toarray())
-    assert X.data.nbytes > parallel.SHARED_BYTES
+    assert X.data.nbytes > shared_rows.SHARED_BYTES
     options = {"n_rounds": 1, "epochs_first_round": 1, "mode__batch_size": 256}
     here = make().set_params(**options).fit(X)
     for rows in (X, np.load(tmp_path / "X.npy", mmap_mode="r")):
