@@ -14,9 +14,6 @@ exponent is the slope of log(seconds) over log(rows), by least squares, over all
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 import tracemalloc
@@ -26,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.reports import save_report  # noqa: E402
 from kingdra_cluster.similarity_graph import SimilarityGraph  # noqa: E402
 
 N_CLUSTERS = 10
@@ -140,11 +138,7 @@ def main(arguments=None):
     exponents = growth_exponents(lines)
     for name, exponent in exponents.items():
         print(f"growth exponent, {name}: {exponent:.2f}")
-    if options.output:
-        machine = {"cpu_count": os.cpu_count(), "platform": platform.platform(), "numpy": np.__version__}
-        report = {"machine": machine, "lines": lines, "growth_exponents": exponents}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    save_report(options.output, {"lines": lines, "growth_exponents": exponents})
 
 
 if __name__ == "__main__":

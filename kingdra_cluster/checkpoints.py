@@ -84,6 +84,7 @@ class Checkpoints:
             self.close()
             raise
         remove_unfinished(self.folder)
+        self._prune()  # a kill may have come in between
 
     def _check(self, identity):
         """Write down whose the folder is, or compare."""
@@ -122,18 +123,25 @@ class Checkpoints:
         current = self.folder / f"round_{round_index:04d}"
         write_arrays(current / "round.npz", **arrays)
         write_json(current / "round.json", progress)
-        for older in self.folder.glob("round_*"):
-            if older.name < current.name:
-                shutil.rmtree(older)
+        self._prune()
 
     def last_round(self):
         """Return index, progress and arrays of the last finished round, or None."""
-        finished = sorted(self.folder.glob("round_*/round.json"))
-        if not finished:
+        folder = self._last_folder()
+        if folder is None:
             return None
-        folder = finished[-1].parent
         index = int(folder.name.removeprefix("round_"))
-        return index, read_json(finished[-1], keys=()), read_arrays(folder / "round.npz")
+        return index, read_json(folder / "round.json", keys=()), read_arrays(folder / "round.npz")
+
+    def _last_folder(self):
+        return max((path.parent for path in self.folder.glob("round_*/round.json")), default=None)
+
+    def _prune(self):
+        """Drop the rounds before the last finished one."""
+        last = self._last_folder()
+        for folder in self.folder.glob("round_*"):
+            if last is not None and folder < last:
+                shutil.rmtree(folder)
 
     def close(self):
         """Let others use the folder; remove a temporary one."""

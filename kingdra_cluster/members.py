@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
-from kingdra_cluster.memory import peak_mb
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
+from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import SharedRows, open_rows
 from kingdra_cluster.spectral_start import spectral_start

@@ -1,5 +1,6 @@
 """Where the members of a round are trained: in this process, in worker processes, or on a cluster."""
 
+import os
 import tempfile
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -12,6 +13,7 @@ from joblib.parallel import get_active_backend
 
 from kingdra_cluster.dask_members import DaskMembers
 from kingdra_cluster.members import claim_threads
+from kingdra_cluster.processes import end_with_parent
 from kingdra_cluster.shared_rows import is_large, share_rows
 
 ATTEMPTS = 3  # to train a member whose worker process dies
@@ -197,4 +199,5 @@ def _take_executor(threads):
 
 def _new_executor(threads):
     environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
-    return ProcessPoolExecutor(max_workers=1, timeout=IDLE_SECONDS, env=environment)
+    orphans = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    return ProcessPoolExecutor(max_workers=1, timeout=IDLE_SECONDS, env=environment, **orphans)

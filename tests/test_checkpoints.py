@@ -56,6 +56,17 @@ def test_finished_rounds_are_pruned_and_the_one_in_progress_is_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["round_0002", "round_0003", "run.json"]
 
 
+def test_a_round_that_was_being_pruned_when_the_fit_was_killed_is_pruned_by_the_next(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 1)
+        for left in ("round_0000", "round_0002"):
+            (tmp_path / left).mkdir()
+            (tmp_path / left / "member_001.npz").write_text("state")
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        assert checkpoints.last_round()[0] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["round_0001", "round_0002", "run.json"]
+
+
 def test_a_round_without_its_last_file_is_not_finished(tmp_path):
     checkpoints = Checkpoints(tmp_path, IDENTITY)
     finish_round(checkpoints, 0)
@@ -183,6 +194,14 @@ def test_a_killed_user_of_a_folder_keeps_nobody_out(tmp_path):
             Checkpoints(tmp_path, {})
         process.kill()
     Checkpoints(tmp_path, {}).close()
+
+
+def test_a_member_written_on_another_machine_is_an_error_that_says_so(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 0)
+        checkpoints.check_members(0, 2)
+        with pytest.raises(FileNotFoundError, match=r"member_002\.npz was written on another machine"):
+            checkpoints.check_members(0, 3)
 
 
 def test_without_a_folder_nothing_stays(tmp_path, monkeypatch):

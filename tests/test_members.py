@@ -8,7 +8,7 @@ import pytest
 from joblib import parallel_config
 
 from kingdra_cluster import LadderIM, members
-from kingdra_cluster.members import claim_threads, member_classifier, train_member
+from kingdra_cluster.members import claim_threads, member_classifier, train_member, workers_peak_mb
 from kingdra_cluster.modes.base import predict_rows
 from kingdra_cluster.parallel import MemberProcesses, ThisProcess, member_workers
 from kingdra_cluster.persistence import read_arrays, write_arrays
@@ -141,6 +141,14 @@ def test_a_damaged_state_is_refused_by_name(train, tmp_path):
     with pytest.raises(ValueError, match=r"damaged\.npz"):
         train("a.npz", source=tmp_path / "damaged.npz")
     assert not (tmp_path / "a.npz").exists()
+
+
+def test_members_say_how_much_memory_their_processes_needed(train):
+    result = train("a.npz")
+    assert 100 < result.peak_mb < 100_000
+    other = result._replace(process=("elsewhere", 1), peak_mb=10.0)
+    assert workers_peak_mb([result]) == 0
+    assert workers_peak_mb([result, other._replace(peak_mb=30.0), other, other._replace(process=("there", 1))]) == 40
 
 
 def test_divergence_is_an_error_and_leaves_no_file(train, tmp_path):

@@ -1,7 +1,10 @@
 """Worker processes: one dies alone, large rows travel by their place on disk, the bits are the same everywhere."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
 ]
+ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 
 
@@ -58,6 +62,31 @@ def test_an_error_ends_all_workers_at_once():
         workers(delayed(fail)(value) for value in range(4))
     assert time.monotonic() - began < 45
     assert not any(executor._flags.broken for _, executor in parallel._idle_executors)
+
+
+@posix
+def test_workers_end_with_a_parent_that_is_killed():
+    code = (
+        "import os, time; from joblib import delayed; from kingdra_cluster.parallel import MemberProcesses\n"
+        "with MemberProcesses(1, 1) as workers:\n"
+        "    print(workers([delayed(os.getpid)()])[0], flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        os.kill(worker, 0)
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(worker)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
 
 
 # Rows

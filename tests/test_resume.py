@@ -185,6 +185,25 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_training(blobs, tmp_pat
         make(tmp_path / "file").fit(blobs)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files")
+@pytest.mark.parametrize("largest", [2_000, 12_000])
+def test_a_disk_that_fills_up_in_a_fit_is_named_and_the_fit_goes_on_later(blobs, undisturbed, half_done, largest):
+    """The system itself refuses to write on: in a member's state."""
+    import resource
+
+    before = contents(half_done)
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*round_0002.member_000\.npz"):
+            make(half_done).fit(blobs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert contents(half_done) == before
+    assert_same(make(half_done).fit(blobs), undisturbed)
+
+
 FIT = """
 import sys, warnings
 import numpy as np

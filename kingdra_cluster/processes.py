@@ -1,8 +1,12 @@
-"""How much memory a process has needed."""
+"""Of the processes in which members are trained: how much memory one has needed, and when one ends."""
 
+import os
 import sys
+import threading
+import time
 
 MB = 10**6
+PARENT_SECONDS = 1.0  # between two looks at whether the parent lives
 
 
 def peak_mb():
@@ -23,3 +27,15 @@ def peak_mb():
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB, 1)
+
+
+def end_with_parent(parent):
+    """End this process soon after its parent, the process of that number, has gone: nobody waits for its work then."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
