@@ -104,6 +104,7 @@ TABLES = {  # name: file of the report, table
     "model": ("ensemble", model),
     "end_to_end": ("end_to_end", end_to_end),
     "memory": ("end_to_end", memory),
+    "large_memory": ("memory", memory),
     "kills": ("kills", kills),
 }
 
