@@ -2,7 +2,7 @@
 
 10,000 random rows of MNIST / 255, ten ladders 784-1200-1200-10.  "published" is the published rule with the published
 settings of MNIST, until it has had five supervised rounds; "default" is this package's default; "one round", of two
-members, is for the memory of large data only (``--rules "one round" --rows 70000``).  Each runs in a process of its own;
+members, is for the memory of large data (``--rules "one round" --rows 70000``).  Each runs in a process of its own;
 seconds are wall-clock, from the call of ``fit`` on, and include the import of TensorFlow by the workers.  Memory is the
 largest resident memory of the main process (beside: before ``fit``) and the sum over its workers.
 
