@@ -42,8 +42,8 @@ def parts(report):
 
 def graph(report):
     """Return the table of similarity graphs."""
-    head = ["labels", "thresholds", "rows", "tuples", "seconds", "peak MB", "growth exponent"]
-    names = ("kind", "thresholds", "rows", "distinct_tuples", "seconds", "peak_mb")
+    head = ["labels", "thresholds", "rows", "tuples", "seconds", "peak MB", "by ten shards", "growth exponent"]
+    names = ("kind", "thresholds", "rows", "distinct_tuples", "seconds", "peak_mb", "shards_seconds")
     exponents = report["growth_exponents"]
     rows = max(line["rows"] for line in report["lines"])
     return head, [
