@@ -1,12 +1,47 @@
-"""Consensus of an ensemble: which rows are sure of their cluster."""
+"""Consensus of an ensemble: common names, mean probabilities, and which rows are sure of their cluster."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.pseudo_labels import align_members
+from kingdra_cluster.pseudo_labels import align_members, aligned_average, match_labels, mean_pairwise_agreement
 
 CORE_SHARE = 0.25  # of a cluster's rows are taught at least, however much the members disagree about them
 BLOCK = 2**16  # tuples whose votes are counted at a time
+
+
+class Consensus(NamedTuple):
+    """The aligned ensemble: common name of every member's clusters, mean probabilities, agreement of the members."""
+
+    mappings: np.ndarray
+    probabilities: np.ndarray
+    agreement: float
+
+
+def find_consensus(outputs, member_labels, previous_labels=None):
+    """Align the members, average them, and keep the names that the clusters had before.
+
+    Parameters
+    ----------
+    outputs : sequence of arrays of shape (n, n_clusters)
+        Probabilities of every member, in its own names.
+    member_labels : (n_members, n) int
+        Their labels.
+    previous_labels : (n,) int, optional
+        Consensus labels of the round before; the new names are matched with them.
+
+    Returns
+    -------
+    Consensus
+    """
+    n_clusters = outputs[0].shape[1]
+    mappings = align_members(member_labels, n_clusters)
+    if previous_labels is not None:
+        labels = aligned_average(outputs, mappings).argmax(axis=1)
+        mappings = match_labels(previous_labels, labels, n_clusters)[mappings]
+    agreement = mean_pairwise_agreement(np.take_along_axis(mappings, member_labels.astype(np.intp), axis=1))
+    return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
 def consensus_labeller(graph, n_clusters):
@@ -34,7 +69,7 @@ def consensus_labeller(graph, n_clusters):
         width = max(n_clusters, int(graph.labels.max()) + 1)
         cluster, votes = _votes(graph.tuples, align_members(graph.labels, width))
         sizes = np.bincount(cluster, counts)
-        for bucket, group in enumerate(np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]):
+        for bucket, group in enumerate(np.argsort(-sizes, kind="stable")[: min(n_clusters, np.count_nonzero(sizes))]):
             inside = np.flatnonzero(cluster == group)
             order = inside[np.argsort(-votes[inside], kind="stable")]
             enough = np.searchsorted(np.cumsum(counts[order]), CORE_SHARE * sizes[group])

@@ -18,57 +18,72 @@ SHARE = 0.5  # of the rows go into each member's graph
 FEW_ROWS = 500  # are not cut down any further
 
 
-def community_starts(views, n_members, n_clusters, seed=0):
-    """Cluster the rows that each member starts from.
+def neighbor_lists(X, n_clusters, seed=0):
+    """Find the neighbours from which all members start.
 
     Parameters
     ----------
-    views : list of arrays or CSR matrices of shape (n, ...)
-        The feature spaces, dealt out to the members in turn.  Images are read as rows of pixels.
-    n_members : int
+    X : array or CSR matrix of shape (n, ...)
+        Images are read as rows of pixels.
     n_clusters : int
         At most n.
     seed : int
-        Drives the rows that the members see.
+        Drives the sample of more than 100,000 rows.
 
     Returns
     -------
-    list of tuples (rows, classes), both (m,) int
-        For every member its rows, ascending, and the cluster of each, from 0; there can be fewer than `n_clusters`.
+    rows : (m,) int
+        The rows that were searched, ascending: all up to 100,000.
+    neighbors : (m, k) int32
+        Neighbours of each among them, nearest first, as places in ``rows``; k is 20, or m - 1 if that is less.
+    """
+    n = X.shape[0]
+    check_integer("n_clusters", n_clusters, 1, n)
+    rows = np.arange(n)
+    if n > MANY_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(n, MANY_ROWS, replace=False))
+        X = X[rows]
+    if not sparse.issparse(X):
+        X = np.asarray(X).reshape(len(rows), -1)
+    n_neighbors = min(max(NEIGHBORS), len(rows) - 1)
+    if n_neighbors == 0:
+        return rows, np.empty((1, 0), dtype=np.int32)
+    return rows, nearest_neighbors(X, n_neighbors, metric="euclidean").astype(np.int32)
+
+
+def community_start(neighbors, n_clusters, *, member=0, seed=0):
+    """Cluster the rows that one member starts from.
+
+    Parameters
+    ----------
+    neighbors : (m, k) int
+        Of `neighbor_lists`.
+    n_clusters : int
+    member : int
+        Decides, with the seed, which half of the rows it sees, and how many neighbours.
+    seed : int
+
+    Returns
+    -------
+    places : (s,) int
+        Places in `neighbors` of the rows that it sees, ascending, without stray ones.
+    classes : (s,) int
+        The cluster of each, from 0; there can be fewer than `n_clusters`.
 
     Examples
     --------
     >>> X = np.repeat([[0.0], [9.0]], 20, axis=0) + np.linspace(0, 1, 40)[:, None]
-    >>> [(rows, classes)] = community_starts([X], n_members=1, n_clusters=2)
+    >>> places, classes = community_start(neighbor_lists(X, 2)[1], 2)
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
-    n = views[0].shape[0]
-    n_clusters = check_integer("n_clusters", n_clusters, 1, n)
-    chosen = np.arange(n)
-    if n > MANY_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(n, MANY_ROWS, replace=False))
-    lists = [_neighbors(view, chosen) for view in views[:n_members]]
-    starts = []
-    for member in range(n_members):
-        generator = np.random.default_rng([seed, member])
-        share = max(SHARE, min(1.0, FEW_ROWS / len(chosen)))
-        kept = np.sort(generator.choice(len(chosen), max(n_clusters, round(share * len(chosen))), replace=False))
-        graph = neighbor_graph(_among(lists[member % len(lists)], kept, NEIGHBORS[member % len(NEIGHBORS)]))
-        classes = cluster_graph(graph, n_clusters, seed=generator)[0]
-        starts.append((chosen[kept[classes >= 0]], classes[classes >= 0]))
-    return starts
-
-
-def _neighbors(view, chosen):
-    """Neighbours (m, k) of the chosen rows among each other, as places in `chosen`."""
-    rows = view if len(chosen) == view.shape[0] else view[chosen]
-    if not sparse.issparse(rows):
-        rows = np.asarray(rows).reshape(len(chosen), -1)
-    n_neighbors = min(max(NEIGHBORS), len(chosen) - 1)
-    if n_neighbors == 0:
-        return np.empty((len(chosen), 0), dtype=np.intp)
-    return nearest_neighbors(rows, n_neighbors, metric="euclidean")
+    n = len(neighbors)
+    generator = np.random.default_rng([seed, member])
+    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(generator.choice(n, size, replace=False))
+    graph = neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
+    classes = cluster_graph(graph, n_clusters, seed=generator)[0]
+    return kept[classes >= 0], classes[classes >= 0]
 
 
 def _among(neighbors, kept, n_neighbors):

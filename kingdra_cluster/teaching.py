@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.pseudo_labels import balanced_rows, name_buckets, proportional_rows, smallest_bucket
-from kingdra_cluster.starts import community_starts
 
 
 class BucketMemory:
@@ -70,20 +70,6 @@ def labelled_set(buckets, member_labels, n_clusters, *, shared_mapping, balanced
     return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
 
 
-def starting_sets(views, n_members, n_clusters, seed):
-    """Return the labelled set of every member's first round: communities of its own rows' graph of neighbours.
-
-    Parameters
-    ----------
-    views : list of arrays or CSR matrices of shape (n, ...)
-        The feature spaces, dealt out to the members in turn.
-    n_members, n_clusters, seed : int
-
-    Returns
-    -------
-    list of tuples (rows, classes), both (n,) int
-        Rows of X with repetitions, and the class of each.
-    """
-    n_rows = views[0].shape[0]
-    starts = community_starts(views, n_members, n_clusters, seed)
-    return [(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in starts]
+def compact_set(rows, classes):
+    """Return a labelled set in the smallest types that hold it: it travels to every member in every round."""
+    return rows.astype(np.int32 if rows.max(initial=0) < 2**31 else np.int64), smallest_type(classes)
