@@ -77,13 +77,20 @@ def community_start(neighbors, n_clusters, *, member=0, seed=0):
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
-    n = len(neighbors)
-    generator = np.random.default_rng([seed, member])
-    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
-    kept = np.sort(generator.choice(n, size, replace=False))
-    graph = neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
-    classes = cluster_graph(graph, n_clusters, seed=generator)[0]
+    kept, graph = member_graph(neighbors, n_clusters, member=member, seed=seed)
+    classes = cluster_graph(graph, n_clusters, seed=[seed, member])[0]
     return kept[classes >= 0], classes[classes >= 0]
+
+
+def member_graph(neighbors, n_clusters, *, member, seed):
+    """Return the places (s,) of the rows that a member sees, ascending, and the graph (s, s) of their neighbours.
+
+    The arguments are those of `community_start`; there are at least ``n_clusters`` rows.
+    """
+    n = len(neighbors)
+    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(np.random.default_rng([seed, member]).choice(n, size, replace=False))
+    return kept, neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
 
 
 def _among(neighbors, kept, n_neighbors):
