@@ -18,7 +18,7 @@ from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import SharedRows, open_rows
-from kingdra_cluster.spectral_start import spectral_start
+from kingdra_cluster.starts import community_start
 
 _one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
 
@@ -50,9 +50,9 @@ def _this_process():
     return socket.gethostname(), os.getpid()
 
 
-def starting_sample(X, space, n_clusters, **options):
-    """`spectral_start` of the columns ``space`` (None is all) of rows that may be `SharedRows`."""
-    return spectral_start(_columns(X, space), n_clusters, **options)
+def member_start(neighbors, n_clusters, **options):
+    """`community_start` of lists of neighbours that may be `SharedRows`."""
+    return community_start(_columns(neighbors, None), n_clusters, **options)
 
 
 def claim_threads(threads):

@@ -9,58 +9,20 @@ import numpy as np
 from joblib import delayed
 from sklearn.base import clone
 
+from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL
-from kingdra_cluster.members import read_member, starting_sample, train_member, workers_peak_mb
+from kingdra_cluster.members import member_start, read_member, train_member, workers_peak_mb
 from kingdra_cluster.progress import seconds_left
-from kingdra_cluster.pseudo_labels import (
-    align_members,
-    aligned_average,
-    match_labels,
-    mean_pairwise_agreement,
-    name_buckets,
-    smallest_bucket,
-)
+from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import space_of
+from kingdra_cluster.spaces import columns, space_of
+from kingdra_cluster.starts import neighbor_lists
 from kingdra_cluster.teaching import BucketMemory, compact_set, labelled_set
 
 STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
 STEPS_PER_ROUND = 500
 FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
-
-
-class Consensus(NamedTuple):
-    """The aligned ensemble: common name of every member's clusters, mean probabilities, agreement of the members."""
-
-    mappings: np.ndarray
-    probabilities: np.ndarray
-    agreement: float
-
-
-def find_consensus(outputs, member_labels, previous_labels=None):
-    """Align the members, average them, and keep the names that the clusters had before.
-
-    Parameters
-    ----------
-    outputs : sequence of arrays of shape (n, n_clusters)
-        Probabilities of every member, in its own names.
-    member_labels : (n_members, n) int
-        Their labels.
-    previous_labels : (n,) int, optional
-        Consensus labels of the round before; the new names are matched with them.
-
-    Returns
-    -------
-    Consensus
-    """
-    n_clusters = outputs[0].shape[1]
-    mappings = align_members(member_labels, n_clusters)
-    if previous_labels is not None:
-        labels = aligned_average(outputs, mappings).argmax(axis=1)
-        mappings = match_labels(previous_labels, labels, n_clusters)[mappings]
-    agreement = mean_pairwise_agreement(np.take_along_axis(mappings, member_labels.astype(np.intp), axis=1))
-    return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
 class RoundState(NamedTuple):
@@ -164,13 +126,17 @@ def _starting_sets(settings, X, seed, workers):
     """Return each member's labelled set (rows, classes) for the first round, or None if it is unsupervised."""
     if settings.start is None:
         return None
-    of_all = {"n_members": settings.n_members, "seed": seed}
-    samples = workers(
-        delayed(starting_sample)(X, space_of(settings.spaces, m), settings.n_clusters, member=m, **of_all)
-        for m in range(settings.n_members)
+    spaces = range(min(settings.n_members, len(settings.spaces or [None])))
+    lists = [neighbor_lists(columns(X, settings.spaces, space), settings.n_clusters, seed) for space in spaces]
+    starts = workers(
+        delayed(member_start)(lists[member % len(lists)][1], settings.n_clusters, member=member, seed=seed)
+        for member in range(settings.n_members)
     )
-    n_rows = X.shape[0]
-    return [compact_set(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in samples]
+    sets = []
+    for member, (places, classes) in enumerate(starts):
+        rows = lists[member % len(lists)][0][places]
+        sets.append(compact_set(np.resize(rows, X.shape[0]), np.resize(classes, X.shape[0])))
+    return sets
 
 
 def _labelled_sets(settings, state):

@@ -79,7 +79,7 @@ def check_ensemble(ensemble):
             check_number(name, getattr(ensemble, name), Real, 0)
     check_choice("labeller", ensemble.labeller, LABELLERS)
     if ensemble.start is not None:
-        check_choice("start", ensemble.start, ["spectral"])
+        check_choice("start", ensemble.start, ["communities"])
     if ensemble.scale is not None:
         check_choice("scale", ensemble.scale, ["rms"])
     check_flag("shared_mapping", ensemble.shared_mapping)

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 LARGE = np.ones((1000, 300))
-OPTIONS = {"n_members": 3, "n_rounds": 3, "start": "spectral", "labeller": "consensus", "epochs_first_round": 2}
+OPTIONS = {"n_members": 3, "n_rounds": 3, "start": "communities", "labeller": "consensus", "epochs_first_round": 2}
 
 
 @pytest.fixture(scope="module")

@@ -234,7 +234,7 @@ def test_mi_weight_switches_with_the_first_supervised_round(blobs, labeller, mon
     assert weights == [1.0, 1.0, 0.25, 0.25]
     assert QUICK.mi_weight == 1.0
     del weights[:]  # a start that teaches, after which there is nothing to teach: a resumed fit sees no start
-    short(n_rounds=3, n_members=1, mi_weight_later=0.25, start="spectral", **labeller(nobody, nobody, nobody)).fit(
+    short(n_rounds=3, n_members=1, mi_weight_later=0.25, start="communities", **labeller(nobody, nobody, nobody)).fit(
         blobs
     )
     assert weights == [0.25, 1.0, 1.0]
