@@ -63,7 +63,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
     n_jobs : int or None, default=None
-        Worker processes for the members, as in scikit-learn.
+        Worker processes for the members, as in scikit-learn.  Inside ``joblib.parallel_config("dask")`` the members
+        are trained by the workers of the cluster, which need ``checkpoint_dir`` on a disk that all of them share.
     threads_per_member : int, default=1
         TensorFlow's threads for each member, wherever it is trained.
     checkpoint_dir : path or None, default=None
