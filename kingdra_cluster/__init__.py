@@ -16,6 +16,7 @@ _HOMES = {
     "PseudoLabelWarning": "exceptions",
     "RUC": "modes",
     "SelfLabel": "modes",
+    "SimCLR": "modes",
     "SimilarityGraph": "similarity_graph",
 }
 

@@ -1,4 +1,4 @@
-"""One line a round: what happened and how long the rest may take."""
+"""One line a round or an epoch: what happened and how long the rest may take."""
 
 import sys
 
@@ -29,6 +29,13 @@ def round_line(record, n_rounds, n_rows, start=None):
         f"{kind:<14}  agreement {record['agreement']:.3f}  "
         f"pseudo-labelled {record['pseudo_labelled']:,} of {n_rows:,} rows in {record['buckets']} buckets{origin}"
         f"{changed}  {duration(record['seconds'])}, about {duration(record['seconds_left'])} left"
+    )
+
+
+def epoch_line(history, n_epochs):
+    """Return the log line of the last entry of a mode's ``history_``."""
+    return f"epoch {len(history)}/{n_epochs}  " + "  ".join(
+        f"{name} {value:.4g}" for name, value in history[-1].items()
     )
 
 

@@ -119,7 +119,7 @@ def check_rows(estimator, X, *, reset, images=False):
     largest = _largest_size(X)
     if largest > float(np.finfo(np.float32).max):
         raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")
-    n_clusters = estimator.n_clusters
+    n_clusters = getattr(estimator, "n_clusters", 1)
     if reset and X.shape[0] < n_clusters:
         raise ValueError(f"X must have at least n_clusters={n_clusters} rows; received n_samples={X.shape[0]}")
     return X

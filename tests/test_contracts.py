@@ -40,6 +40,7 @@ OF_A_MODE = {  # files of one mode
     "ruc_network": "ruc",
     "ruc_start": "ruc",
     "selflabel_network": "selflabel",
+    "simclr_network": "simclr",
 }
 
 
