@@ -11,6 +11,7 @@ from kingdra_cluster.starts import member_graph, neighbor_lists
 
 RESOLUTIONS = tuple(float(f"{resolution:.3g}") for resolution in np.geomspace(0.03, 6.0, 16))
 SAMPLES = 6
+MANY_ROWS = 20_000  # of more rows a sample is counted
 STABLE = 0.5  # adjusted Rand index of two samples below which there is nothing to be counted
 NEARLY = 0.85  # of the best stability counts as well: the finer of such partitions is meant
 
@@ -73,7 +74,7 @@ def estimate_n_clusters(X, *, seed=0):
     >>> estimate_n_clusters(X).n_clusters
     3
     """
-    lists = neighbor_lists(X, 1, seed)[1]
+    lists = neighbor_lists(X, 1, seed, most=MANY_ROWS)[1]
     samples = [member_graph(lists, 1, member=m, seed=seed) for m in range(SAMPLES)]
     counts = np.zeros((len(RESOLUTIONS), SAMPLES), dtype=int)
     stability = np.zeros(len(RESOLUTIONS))

@@ -18,7 +18,7 @@ SHARE = 0.5  # of the rows go into each member's graph
 FEW_ROWS = 500  # are not cut down any further
 
 
-def neighbor_lists(X, n_clusters, seed=0):
+def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     """Find the neighbours from which all members start.
 
     Parameters
@@ -28,20 +28,23 @@ def neighbor_lists(X, n_clusters, seed=0):
     n_clusters : int
         At most n.
     seed : int
-        Drives the sample of more than 100,000 rows.
+        Drives the sample of too many rows.
+    most : int, optional
+        Of more rows a sample of so many is searched; 100,000 if None.
 
     Returns
     -------
     rows : (m,) int
-        The rows that were searched, ascending: all up to 100,000.
+        The rows that were searched, ascending: all up to ``most``.
     neighbors : (m, k) int32
         Neighbours of each among them, nearest first, as places in ``rows``; k is 20, or m - 1 if that is less.
     """
     n = X.shape[0]
     check_integer("n_clusters", n_clusters, 1, n)
     rows = np.arange(n)
-    if n > MANY_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(n, MANY_ROWS, replace=False))
+    most = MANY_ROWS if most is None else most
+    if n > most:
+        rows = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
         X = X[rows]
     if not sparse.issparse(X):
         X = np.asarray(X).reshape(len(rows), -1)
