@@ -11,8 +11,9 @@ from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
+from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.progress import report, round_line
+from kingdra_cluster.progress import detail_line, report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
@@ -20,7 +21,7 @@ from kingdra_cluster.spaces import check_spaces, columns
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
-class KingdraCluster(ClusterMixin, BaseEstimator):
+class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     """Clustering by ensemble pseudo-labelling.
 
     Several networks cluster the rows without supervision.  The rows on which they agree become
@@ -76,7 +77,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Drives weights, order and noise.  The same integer gives the same bits, whatever ``n_jobs``.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints a line a round, 2 also its losses.
 
     Attributes
     ----------
@@ -228,6 +229,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.similarity_graph_ = state.graph
         if self.verbose:
             report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
+        if self.verbose > 1:
+            report(detail_line(self.history_[-1]))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 

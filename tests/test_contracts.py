@@ -23,12 +23,12 @@ FLOORS = {
     "consensus labellers spectral_start spaces teaching": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
-    "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
+    "callbacks exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
     "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
-    "checkpoints rounds saved_ensemble kingdra_cluster": 5,
+    "checkpoints exporting outputs rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode
