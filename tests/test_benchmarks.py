@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_SMOKE = {"labellers.py", "quality.py"}  # tests of their own
+WITHOUT_SMOKE = {"labellers.py", "peer_methods.py", "peers.py", "quality.py"}  # tests of their own
 
 
 def benchmarks():
