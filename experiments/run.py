@@ -1,7 +1,6 @@
 """One experiment: data, features, an estimator for each seed, and a folder that says all of it."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +165,7 @@ def measure(estimator, history, data, seed):
     Mean member and aligned ensemble are those after the last round without pseudo-labels before the first with them:
     what the same training gives without the graph.
     """
+    from kingdra_cluster.processes import peak_mb
     from kingdra_cluster.unsup_metrics import ECE
 
     metrics = {"seed": seed}
@@ -191,20 +191,11 @@ def measure(estimator, history, data, seed):
         "supervised_rounds": sum(bool(line["supervised"]) for line in history),
         "member_epochs": last["member_epochs"],
         "seconds": sum(line["seconds"] for line in history),
-        "peak_rss_mb": peak_rss_mb(),
+        "peak_rss_mb": peak_mb(),
+        "workers_peak_rss_mb": max(line["workers_peak_mb"] for line in history),
         "rows": int(data.X.shape[0]),
         "columns": int(np.prod(data.X.shape[1:])),
     }
-
-
-def peak_rss_mb():
-    """Largest resident memory of this process (not of its workers), in MB; None where unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _write_identity(folder, config, data, seed):

@@ -36,15 +36,15 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     n_members : int, default=10
     n_rounds : int, default=3
         Trainings in all, the first one included.
-    start : {"spectral", None}, default="spectral"
-        What the first round teaches: a spectral clustering of each member's own sample of rows, or (as published)
-        nothing, so that it is unsupervised.
+    start : {"communities", None}, default="communities"
+        What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
+        the rows, or (as published) nothing, so that it is unsupervised.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
     labeller : str, default="consensus"
-        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" groups the members' clusters and
-        takes the surest rows of every group; "published" takes dense cores of the similarity graph, equally many
-        rows of each.
+        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" aligns the members and takes
+        the rows of every cluster that most of them hold; "published" takes dense cores of the similarity graph,
+        equally many rows of each.
     low_agreement : int, default=1
         Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None
@@ -129,7 +129,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         mode="ladder",
         n_members=10,
         n_rounds=3,
-        start="spectral",
+        start="communities",
         epochs_first_round=None,
         epochs_per_round=None,
         labeller="consensus",

@@ -33,7 +33,13 @@ class FakeKingdra:
             record = {"round": index, "supervised": index > 1, "epochs": 1, "changed": None, "losses": {}}
             record |= {"member_epochs": (index + 1) * self.n_members, "agreement": 0.5 + 0.1 * index}
             record |= {"pseudo_labelled": int(sure.sum()), "buckets": self.n_clusters, "clusters": self.n_clusters}
-            record |= {"smallest_bucket": 3, "reused": False, "seconds": 0.5, "seconds_left": 0.0}
+            record |= {
+                "smallest_bucket": 3,
+                "reused": False,
+                "seconds": 0.5,
+                "seconds_left": 0.0,
+                "workers_peak_mb": 0.0,
+            }
             self.history_.append(record)
             for callback in self.callbacks:
                 callback(self, self.history_[-1])

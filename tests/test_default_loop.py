@@ -1,4 +1,4 @@
-"""The loop with its defaults: a spectral start, the consensus labeller, names of each member's own."""
+"""The loop with its defaults: a start from communities, the consensus labeller, names of each member's own."""
 
 import numpy as np
 import pytest
@@ -61,11 +61,11 @@ def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path):
 def test_the_first_round_is_called_by_what_taught_it(capsys):
     make(verbose=1, epochs_first_round=1, epochs_per_round=1).fit(MOONS[:60])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("round 1/2 spectral start ")
+    assert lines[0].startswith("round 1/2 communities start ")
     assert lines[1].startswith("round 2/2 supervised ")
 
 
 @pytest.mark.parametrize("start", ["kmeans", True, 3])
 def test_another_start_is_refused(start):
-    with pytest.raises(ValueError, match="start must be one of .'spectral'.; received"):
+    with pytest.raises(ValueError, match="start must be one of .'communities'.; received"):
         make(start=start).fit(MOONS)

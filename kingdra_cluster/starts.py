@@ -1,0 +1,95 @@
+"""Where the members start from: communities of the graph of nearest neighbours, each member's of its own rows.
+
+Networks that start from nothing find the clusters' balance before they find the clusters.  The communities of the
+graph of neighbours follow the density of the rows instead and ask for no balance.  The neighbours are searched once;
+each member sees other rows of the graph and another number of neighbours, so that the members err differently.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from kingdra_cluster.checks import check_integer
+from kingdra_cluster.communities import cluster_graph, neighbor_graph
+from kingdra_cluster.neighbors import nearest_neighbors
+
+MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
+NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
+SHARE = 0.5  # of the rows go into each member's graph
+FEW_ROWS = 500  # are not cut down any further
+
+
+def neighbor_lists(X, n_clusters, seed=0):
+    """Find the neighbours from which all members start.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, ...)
+        Images are read as rows of pixels.
+    n_clusters : int
+        At most n.
+    seed : int
+        Drives the sample of more than 100,000 rows.
+
+    Returns
+    -------
+    rows : (m,) int
+        The rows that were searched, ascending: all up to 100,000.
+    neighbors : (m, k) int32
+        Neighbours of each among them, nearest first, as places in ``rows``; k is 20, or m - 1 if that is less.
+    """
+    n = X.shape[0]
+    check_integer("n_clusters", n_clusters, 1, n)
+    rows = np.arange(n)
+    if n > MANY_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(n, MANY_ROWS, replace=False))
+        X = X[rows]
+    if not sparse.issparse(X):
+        X = np.asarray(X).reshape(len(rows), -1)
+    n_neighbors = min(max(NEIGHBORS), len(rows) - 1)
+    if n_neighbors == 0:
+        return rows, np.empty((1, 0), dtype=np.int32)
+    return rows, nearest_neighbors(X, n_neighbors, metric="euclidean").astype(np.int32)
+
+
+def community_start(neighbors, n_clusters, *, member=0, seed=0):
+    """Cluster the rows that one member starts from.
+
+    Parameters
+    ----------
+    neighbors : (m, k) int
+        Of `neighbor_lists`.
+    n_clusters : int
+    member : int
+        Decides, with the seed, which half of the rows it sees, and how many neighbours.
+    seed : int
+
+    Returns
+    -------
+    places : (s,) int
+        Places in `neighbors` of the rows that it sees, ascending, without stray ones.
+    classes : (s,) int
+        The cluster of each, from 0; there can be fewer than `n_clusters`.
+
+    Examples
+    --------
+    >>> X = np.repeat([[0.0], [9.0]], 20, axis=0) + np.linspace(0, 1, 40)[:, None]
+    >>> places, classes = community_start(neighbor_lists(X, 2)[1], 2)
+    >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
+    (1, 1, np.True_)
+    """
+    n = len(neighbors)
+    generator = np.random.default_rng([seed, member])
+    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(generator.choice(n, size, replace=False))
+    graph = neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
+    classes = cluster_graph(graph, n_clusters, seed=generator)[0]
+    return kept[classes >= 0], classes[classes >= 0]
+
+
+def _among(neighbors, kept, n_neighbors):
+    """The first `n_neighbors` of each kept row's neighbours that are kept too, as places in `kept`; -1 fills up."""
+    places = np.full(len(neighbors), -1)
+    places[kept] = np.arange(len(kept))
+    lists = places[neighbors[kept]]
+    seen = lists >= 0
+    return np.where(seen & (np.cumsum(seen, axis=1) <= n_neighbors), lists, -1)
