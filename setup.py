@@ -11,8 +11,11 @@ extras = {
     "images": ["pillow>=10"],
     "faiss": ["faiss-cpu>=1.8"],
     "dask": ["distributed>=2024.1"],
+    "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"],
     "tensorboard": ["tensorboard>=2.16"],
     "torch": ["torch>=2.6"],
+    "peers": ["umap-learn>=0.5.7", "clustpy>=0.0.3"],
+    "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
     "test": [
         "pytest>=8",
         "pytest-timeout>=2.3",

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.baselines import kmeans_labels, scores
+from experiments.exhibits import write_exhibits
+from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
     pending_seeds,
@@ -37,11 +39,16 @@ class Prepared:
         What turned items into rows, to be saved with the model.
     about : dict
         Name, rows, columns and source, for the manifest.
+    texts, filenames, feature_names : sequence of str, optional
+        The items, where they are texts; the file of each item and the name of each column, where they are known.
     """
 
-    def __init__(self, X, truth, class_names, images, features, about):
+    def __init__(
+        self, X, truth, class_names, images, features, about, *, texts=None, filenames=None, feature_names=None
+    ):
         self.X, self.truth, self.class_names, self.images = X, truth, class_names, images
         self.features, self.about = features, about
+        self.texts, self.filenames, self.feature_names = texts, filenames, feature_names
 
 
 def prepare(section, data_home=None):
@@ -73,7 +80,8 @@ def prepare(section, data_home=None):
     item_shape = [] if texts is not None else list(bunch.X.shape[1:])
     about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
     about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
-    return Prepared(X, bunch.y, bunch.class_names, images, features, about)
+    named = {key: bunch.get(key) for key in ("filenames", "feature_names")}
+    return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 
 def run(config, folder, *, data_home=None, resume=False):
@@ -112,10 +120,11 @@ def run(config, folder, *, data_home=None, resume=False):
             run_seed(config, data, seed_folder(folder, seed), seed)
     summary = summarize(folder)
     _draw_scores(folder)
+    write_report(folder)
     if "kingdra" in summary["mean"]:
         print(f"\n{config['name']}, seeds {summary['seeds']}, percent\n{table(summary)}")
         print(MEMBERS_NOTE.format(f"{summary['mean']['ensemble_round'] + 1:g}"))
-    print(f"results in {folder}")
+    print(f"results in {folder}; open {Path(folder) / 'report.html'} in a browser")
     return summary
 
 
@@ -130,8 +139,10 @@ def run_seed(config, data, folder, seed):
     confidence = np.max(estimator.probabilities_, axis=1)
     names = data.truth if data.class_names is None else data.class_names
     classes = None if data.truth is None else [names[i] for i in data.truth]
-    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, classes)
+    known = {"classes": classes, "filenames": data.filenames}
+    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, **known)
     _draw(folder / "figures", estimator, history.read(), data, seed)
+    write_exhibits(folder / "exhibits.json", estimator, data, seed)
     write_json(folder / "metrics.json", measure(estimator, history.read(), data, seed))
     for finished in (folder / "checkpoints").glob("round_*"):  # hundreds of MB that nothing can go on from any more
         shutil.rmtree(finished)

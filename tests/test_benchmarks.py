@@ -11,7 +11,7 @@ import pytest
 from benchmarks import tables
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_SMOKE = {"labellers.py", "quality.py", "tables.py"}  # tests of their own
+WITHOUT_SMOKE = {"labellers.py", "peer_methods.py", "peers.py", "quality.py", "tables.py"}  # tests of their own
 
 
 def benchmarks():

@@ -23,13 +23,13 @@ FLOORS = {
     "consensus labellers spaces starts communities cluster_count teaching": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
-    "exceptions processes progress losses losses.* layers optimizers batches": 1,
+    "callbacks exceptions processes progress losses losses.* layers optimizers batches": 1,
     "persistence saving shared_rows validation": 1,
     "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members dask_members parallel": 4,
-    "checkpoints rounds saved_ensemble kingdra_cluster": 5,
+    "checkpoints exporting outputs rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode
