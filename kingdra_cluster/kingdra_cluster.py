@@ -36,7 +36,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
     n_members : int, default=10
-    n_rounds : int, default=3
+    n_rounds : int, default=2
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
@@ -132,7 +132,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         *,
         mode="ladder",
         n_members=10,
-        n_rounds=3,
+        n_rounds=2,
         start="communities",
         epochs_first_round=None,
         epochs_per_round=None,
