@@ -7,7 +7,7 @@ from pathlib import Path
 from kingdra_cluster.persistence import data_hash, manifest, read_arrays, read_json, write_arrays, write_json
 from kingdra_cluster.saving import jsonable
 
-FREE_ARGUMENTS = {"mode", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
+FREE_ARGUMENTS = {"mode", "refine", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
 
 
 def fit_identity(settings, mode, X, seed):

@@ -14,6 +14,7 @@ from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_t
 from kingdra_cluster.parallel import member_workers
 from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.spaces import check_spaces, columns
@@ -62,6 +63,9 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         Divide X, or each space, by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
+    refine : RUC or None, default=None
+        Refines the ensemble's answer after the last round, on all columns of X.  Its ``n_clusters``, ``random_state``,
+        ``verbose`` and ``checkpoint_dir`` are set by the ensemble.
     n_jobs : int or None, default=None
         Worker processes for the members, as in scikit-learn.
     threads_per_member : int, default=1
@@ -83,7 +87,11 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     labels_ : (n,) int
         Cluster of every training row.
     probabilities_ : (n, n_clusters) float
-        Mean probabilities of the aligned members.
+        Mean probabilities of the aligned members, or those of the refined classifier.
+    ensemble_labels_, ensemble_probabilities_
+        The same before ``refine``.
+    refiner_ : RUC or None
+        Fitted.
     pseudo_labels_ : (n,) int
         Cluster of the sure rows by the graph, in the names of ``labels_``; -1 where unsure.
     similarity_graph_ : SimilarityGraph
@@ -140,6 +148,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         spaces=None,
         scale="rms",
         tol=1e-3,
+        refine=None,
         n_jobs=None,
         threads_per_member=1,
         checkpoint_dir=None,
@@ -163,6 +172,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.spaces = spaces
         self.scale = scale
         self.tol = tol
+        self.refine = refine
         self.n_jobs = n_jobs
         self.threads_per_member = threads_per_member
         self.checkpoint_dir = checkpoint_dir
@@ -203,6 +213,9 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
                 options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
                 for state in train_rounds(self, mode, X, **options):
                     self._take(state)
+                if self.refine is not None:
+                    self.refiner_ = refine(self, X, seed=seed, workers=workers, checkpoints=checkpoints)
+                    self.labels_, self.probabilities_ = self.refiner_.labels_, self.refiner_.probabilities_
             self.members_ = []
             for member in range(self.n_members):
                 path = checkpoints.member_path(len(self.history_) - 1, member)
@@ -222,8 +235,9 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
 
     def _take(self, state):
         """Show the state after a round, to the user and to the callbacks."""
-        self.history_ = state.history
-        self.labels_, self.probabilities_ = state.labels, state.probabilities
+        self.history_, self.refiner_ = state.history, None
+        self.labels_ = self.ensemble_labels_ = state.labels
+        self.probabilities_ = self.ensemble_probabilities_ = state.probabilities
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
@@ -232,17 +246,20 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             callback(self, self.history_[-1])
 
     def check_parameters(self):
-        """Raise on the first argument, of the ensemble or of its mode, that is out of range."""
+        """Raise on the first argument, of the ensemble, its mode or its refinement, that is out of range."""
         check_ensemble(self)
         self._member_mode().check_parameters()
+        refining_mode(self)
 
     def predict_proba(self, X):
-        """Return the mean probabilities of the aligned members, shape (n, n_clusters).
+        """Return the mean probabilities of the aligned members, or the refined ones, shape (n, n_clusters).
 
         A row's answer does not depend on the other rows.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
+        if self.refiner_ is not None:
+            return self.refiner_.predict_proba(X)
         outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
         return aligned_average(outputs, self.mappings_)
 
@@ -265,7 +282,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     def load(cls, folder):
         """Load what `save` wrote; nothing is unpickled and no code of the folder is run.
 
-        A ``mode`` of the user's own is not restored (predicting needs only the saved classifiers): it is None then.
+        A ``mode`` of the user's own, or a ``backbone`` that is a model, is not restored: it is None then.
         """
         return load_ensemble(cls, folder)
 

@@ -28,7 +28,7 @@ FLOORS = {
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members parallel": 4,
-    "checkpoints rounds saved_ensemble kingdra_cluster": 5,
+    "checkpoints refinement rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode
