@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-FREE_ARGUMENTS = {"mode", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
+FREE_ARGUMENTS = {"mode", "refine", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
 
 
 def fit_identity(settings, mode, X, seed):

@@ -5,7 +5,6 @@ from copy import copy
 
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity
 from kingdra_cluster.cluster_count import estimate_n_clusters
@@ -16,8 +15,8 @@ from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_t
 from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
 from kingdra_cluster.progress import detail_line, report, round_line
+from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
-from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.spaces import check_spaces, columns
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
@@ -65,6 +64,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Divide X, or each space, by its root mean square over all entries, or leave it alone.
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
+    refine : RUC or None, default=None
+        Refines the ensemble's answer after the last round, on all columns of X.  Its ``n_clusters``, ``random_state``,
+        ``verbose`` and ``checkpoint_dir`` are set by the ensemble.
     n_jobs : int or None, default=None
         Worker processes for the members, as in scikit-learn.  Inside ``joblib.parallel_config("dask")`` the members
         are trained by the workers of the cluster, which need ``checkpoint_dir`` on a disk that all of them share.
@@ -87,7 +89,11 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     labels_ : (n,) int
         Cluster of every training row.
     probabilities_ : (n, n_clusters) float
-        Mean probabilities of the aligned members.
+        Mean probabilities of the aligned members, or those of the refined classifier.
+    ensemble_labels_, ensemble_probabilities_
+        The same before ``refine``.
+    refiner_ : RUC or None
+        Fitted.
     pseudo_labels_ : (n,) int
         Cluster of the sure rows by the graph, in the names of ``labels_``; -1 where unsure.
     similarity_graph_ : SimilarityGraph
@@ -145,6 +151,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         spaces=None,
         scale="rms",
         tol=1e-3,
+        refine=None,
         n_jobs=None,
         threads_per_member=1,
         checkpoint_dir=None,
@@ -168,6 +175,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.spaces = spaces
         self.scale = scale
         self.tol = tol
+        self.refine = refine
         self.n_jobs = n_jobs
         self.threads_per_member = threads_per_member
         self.checkpoint_dir = checkpoint_dir
@@ -213,6 +221,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
                 options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
                 for state in train_rounds(settings, mode, X, **options):
                     self._take(state)
+                if self.refine is not None:
+                    self.refiner_ = refine(self, X, seed=seed, workers=workers, checkpoints=checkpoints)
+                    self.labels_, self.probabilities_ = self.refiner_.labels_, self.refiner_.probabilities_
             self.members_ = []
             for member in range(self.n_members):
                 path = checkpoints.member_path(len(self.history_) - 1, member)
@@ -232,8 +243,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
 
     def _take(self, state):
         """Show the state after a round, to the user and to the callbacks."""
-        self.history_ = state.history
-        self.labels_, self.probabilities_ = state.labels, state.probabilities
+        self.history_, self.refiner_ = state.history, None
+        self.labels_ = self.ensemble_labels_ = state.labels
+        self.probabilities_ = self.ensemble_probabilities_ = state.probabilities
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
@@ -244,29 +256,11 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
             callback(self, self.history_[-1])
 
     def check_parameters(self):
-        """Raise on the first argument, of the ensemble or of its mode, that is out of range."""
+        """Raise on the first argument, of the ensemble, its mode or its refinement, that is out of range."""
         check_ensemble(self)
         settings = self._with_clusters(2) if self.n_clusters == "auto" else self
         settings._member_mode().check_parameters()
-
-    def save(self, folder):
-        """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all.
-
-        Parameters
-        ----------
-        folder : path
-            New, empty, or a saved estimator, which is replaced.
-        """
-        check_is_fitted(self)
-        save_ensemble(self, self._with_clusters(self.n_clusters_)._member_mode(), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Load what `save` wrote; nothing is unpickled and no code of the folder is run.
-
-        A ``mode`` of the user's own is not restored (predicting needs only the saved classifiers): it is None then.
-        """
-        return load_ensemble(cls, folder)
+        refining_mode(self.refine, settings.n_clusters)
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)

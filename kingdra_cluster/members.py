@@ -17,7 +17,7 @@ from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
-from kingdra_cluster.shared_rows import SharedRows, open_rows
+from kingdra_cluster.shared_rows import opened
 from kingdra_cluster.starts import community_start
 
 _one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
@@ -52,7 +52,7 @@ def _this_process():
 
 def member_start(neighbors, n_clusters, **options):
     """`community_start` of lists of neighbours that may be `SharedRows`."""
-    return community_start(_columns(neighbors, None), n_clusters, **options)
+    return community_start(opened(neighbors), n_clusters, **options)
 
 
 def claim_threads(threads):
@@ -142,7 +142,7 @@ def read_member(path, shape, seed, round_index):
 
 
 def _columns(X, space):
-    rows = open_rows(X) if isinstance(X, SharedRows) else X
+    rows = opened(X)
     return rows if space is None else rows[:, space]
 
 

@@ -1,10 +1,11 @@
-"""What a fitted ensemble hands to others: answers for new rows, a table of its labels, a model that runs elsewhere."""
+"""What a fitted ensemble hands to others: answers for new rows, a folder, a table, a model for elsewhere."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.modes.base import predict_rows
 from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.spaces import columns
 from kingdra_cluster.validation import check_rows
 
@@ -13,18 +14,39 @@ class Outputs:
     """Methods of `KingdraCluster` that only read what was learned."""
 
     def predict_proba(self, X):
-        """Return the mean probabilities of the aligned members, shape (n, n_clusters).
+        """Return the mean probabilities of the aligned members, or the refined ones, shape (n, n_clusters).
 
         A row's answer does not depend on the other rows.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
+        if self.refiner_ is not None:
+            return self.refiner_.predict_proba(X)
         outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
         return aligned_average(outputs, self.mappings_)
 
     def predict(self, X):
         """Return the most probable cluster of every row, shape (n,)."""
         return self.predict_proba(X).argmax(axis=1)
+
+    def save(self, folder):
+        """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            New, empty, or a saved estimator, which is replaced.
+        """
+        check_is_fitted(self)
+        save_ensemble(self, self._with_clusters(self.n_clusters_)._member_mode(), folder)
+
+    @classmethod
+    def load(cls, folder):
+        """Load what `save` wrote; nothing is unpickled and no code of the folder is run.
+
+        A ``mode`` of the user's own, or a ``backbone`` that is a model, is not restored: it is None then.
+        """
+        return load_ensemble(cls, folder)
 
     def to_dataframe(self, index=None):
         """Return the labels of the training rows as a pandas DataFrame.
@@ -55,7 +77,7 @@ class Outputs:
         return table
 
     def export(self, path, format="savedmodel", *, front=None):
-        """Write scaling, members and their common names as one model that runs without this package.
+        """Write scaling, members (or their refinement) and common names as one model that runs without this package.
 
         Parameters
         ----------
@@ -74,5 +96,7 @@ class Outputs:
         check_is_fitted(self)
         from kingdra_cluster.exporting import averaged_model, export_model
 
-        model = averaged_model(self.members_, self.mappings_, self.spaces, self.n_features_in_, front)
-        export_model(model, path, format)
+        answering = (self.members_, self.mappings_, self.spaces)
+        if self.refiner_ is not None:
+            answering = ([self.refiner_.classifier_], [range(self.n_clusters_)], None)
+        export_model(averaged_model(*answering, self.n_features_in_, front), path, format)

@@ -69,6 +69,11 @@ def open_rows(shared):
     return getattr(sparse, shared.kind)(tuple(arrays), shape=shared.shape, copy=False)
 
 
+def opened(argument):
+    """Return the rows of a `SharedRows`; anything else as it is."""
+    return open_rows(argument) if isinstance(argument, SharedRows) else argument
+
+
 def _map(path, dtype, shape, offset, order):
     if 0 in shape:  # nothing to map
         return np.empty(shape, dtype)

@@ -161,7 +161,7 @@ def test_missing_file_names_the_nearest(tmp_path):
 def test_differences_name_the_keys_and_pass_over_what_changes_nothing():
     old = configuration.resolve(DIGITS, "a")
     new = configuration.resolve({**DIGITS, "seeds": [5], "about": "b", "cluster": {"n_jobs": 2, "n_rounds": 4}}, "b")
-    assert configuration.differences(old, new) == ["cluster.n_rounds (3 there, 4 here)"]
+    assert configuration.differences(old, new) == ["cluster.n_rounds (2 there, 4 here)"]
 
 
 def test_a_bad_key_stops_the_program_before_tensorflow(tmp_path):
