@@ -96,7 +96,8 @@ def fit(rule, options):
 
     settings = RULES[rule] | (SMOKE if options.smoke else {})
     mode = LadderIM(hidden_units=(16,)) if options.smoke else "ladder"
-    model = KingdraCluster(10, mode=mode, n_jobs=options.n_jobs, random_state=0, callbacks=[note], **settings)
+    n_jobs = 1 if options.smoke else options.n_jobs
+    model = KingdraCluster(10, mode=mode, n_jobs=n_jobs, random_state=0, callbacks=[note], **settings)
     began = time.perf_counter()
     with contextlib.suppress(Enough):
         model.fit(X)

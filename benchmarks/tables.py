@@ -12,12 +12,14 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.reports import text_of  # noqa: E402
 
-PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md")]
+PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md", "kingdra.md")]
 BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -96,6 +98,37 @@ def kills(report):
     return head, [[*(x[name] for name in names), words[x["same"]]] for x in report["kills"]]
 
 
+def starts(report):
+    """Return what neighbours and communities give before any training, over the seeds of each data set."""
+    head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start", "vote of the starts"]
+    groups = {}
+    for line in report["lines"]:
+        groups.setdefault(line["data"], []).append(line)
+    names = ("neighbours", "k-means", "mean start", "vote of starts")
+    return head, [
+        [data, lines[0]["rows"], *(_spread([100 * line[name] for line in lines]) for name in names)]
+        for data, lines in groups.items()
+    ]
+
+
+def counts(report):
+    """Return the estimated numbers of clusters."""
+    head = ["data", "classes", "estimate (interval), one for each seed"]
+    groups = {}
+    for line in report["lines"]:
+        groups.setdefault((line["data"], line["clusters"]), []).append(line)
+    return head, [
+        [*group, ", ".join("{} ({} to {})".format(line["estimate"], *line["interval"]) for line in lines)]
+        for group, lines in groups.items()
+    ]
+
+
+def _spread(values):
+    """Return mean and sample standard deviation as text."""
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
 TABLES = {  # name: file of the report, table
     "step": ("step", step),
     "parts": ("step", parts),
@@ -106,6 +139,8 @@ TABLES = {  # name: file of the report, table
     "memory": ("end_to_end", memory),
     "large_memory": ("memory", memory),
     "kills": ("kills", kills),
+    "starts": ("starts", starts),
+    "counts": ("starts", counts),
 }
 
 
@@ -137,9 +172,7 @@ def fill(text, results):
 def main(arguments=None):
     """Fill the pages; see the text of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "pages", nargs="*", type=Path, metavar="PAGE.md", help="default: docs/performance.md, scaling.md"
-    )
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE.md", help="default: all that have tables")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is not what it would be")
     options = parser.parse_args(arguments)

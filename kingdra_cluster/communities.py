@@ -13,9 +13,9 @@ from kingdra_cluster.checks import check_integer
 CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
 SWEEPS = 20  # over all rows, at most
 SETTLED = 1e-3  # a sweep that moves a smaller share of the rows is the last
-LOWEST, FIRST, HIGHEST = 0.02, 0.5, 20.0  # resolutions that are tried
-TRIES = 8
-SMALL = 0.2  # communities of a smaller share of an even cluster are leftovers, not clusters
+LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
+TRIES = 10
+SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 
 
 def neighbor_graph(neighbors):
@@ -131,7 +131,7 @@ def cluster_graph(graph, n_clusters, *, seed=0):
     -------
     labels : (n,) intp
         From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows of
-        leftovers (less than a fifth of an even cluster) that hang on no community.
+        leftovers (see `smallest_size`) that hang on no community.
     resolution : float
 
     Notes
@@ -141,12 +141,12 @@ def cluster_graph(graph, n_clusters, *, seed=0):
     """
     n_clusters = check_integer("n_clusters", n_clusters, 1)
     generator = np.random.default_rng(seed)
-    least = SMALL * graph.shape[0] / n_clusters
     low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(FIRST)
     best = None
     for _ in range(TRIES):
         labels = communities(graph, np.exp(resolution), seed=generator)
-        large = np.count_nonzero(np.bincount(labels) >= least)
+        sizes = np.bincount(labels)
+        large = np.count_nonzero(sizes >= smallest_size(sizes))
         if best is None or (large >= n_clusters and (best[0] < n_clusters or large <= best[0])):
             best = large, labels, resolution
         if large == n_clusters:
@@ -154,11 +154,30 @@ def cluster_graph(graph, n_clusters, *, seed=0):
         low, high = (resolution, high) if large < n_clusters else (low, resolution)
         resolution = (low + high) / 2
     large, labels, resolution = best[0], best[1], np.exp(best[2])
-    labels = _without_leftovers(graph, labels, np.bincount(labels) < least)
+    sizes = np.bincount(labels)
+    labels = _without_leftovers(graph, labels, sizes < smallest_size(sizes))
     if large > n_clusters:
         labels = _merged(graph, labels, n_clusters, resolution)
     order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
     return np.append(np.argsort(order), -1)[labels], float(resolution)
+
+
+def smallest_size(sizes):
+    """Return the number of rows below which a community is a leftover: a fifth of an even one of those that are not.
+
+    Parameters
+    ----------
+    sizes : (n_communities,) int
+
+    Examples
+    --------
+    >>> smallest_size([100, 90, 80, 3, 1])
+    18.0
+    """
+    kept = np.asarray(sizes)
+    while kept.min() < SMALL * kept.mean():
+        kept = kept[kept >= SMALL * kept.mean()]
+    return float(SMALL * kept.mean())
 
 
 def _moved(graph, labels, resolution, generator):

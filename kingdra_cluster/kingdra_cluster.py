@@ -1,19 +1,21 @@
 """Kingdra: an ensemble of clustering networks, pseudo-labels where they agree, and so round after round."""
 
 import warnings
+from copy import copy
 
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity
+from kingdra_cluster.cluster_count import estimate_n_clusters
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
 from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.progress import detail_line, report, round_line
+from kingdra_cluster.progress import report, round_line
 from kingdra_cluster.pseudo_labels import aligned_average
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
@@ -29,7 +31,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=10
+    n_clusters : int or "auto", default=10
+        "auto" takes the estimate of `estimate_n_clusters`, kept as ``cluster_count_``.
     mode : str or ClusteringMode, default="ladder"
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
@@ -64,7 +67,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     tol : float or None, default=1e-3
         Stop when at most this share of the labels changes, in two supervised rounds in a row; None never stops early.
     n_jobs : int or None, default=None
-        Worker processes for the members, as in scikit-learn.
+        Worker processes for the members, as in scikit-learn.  Inside ``joblib.parallel_config("dask")`` the members
+        are trained by the workers of the cluster, which need ``checkpoint_dir`` on a disk that all of them share.
     threads_per_member : int, default=1
         TensorFlow's threads for each member, wherever it is trained.
     checkpoint_dir : path or None, default=None
@@ -97,6 +101,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Common name of every member's clusters.
     scale_ : float, or list of float where there are spaces
         Divides X, or each member's columns.
+    n_clusters_ : int
     n_features_in_ : int
 
     Notes
@@ -190,19 +195,24 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
             Before any long work, if an argument, X or the folder of checkpoints is not as expected.
         """
         self.check_parameters()
-        mode = self._member_mode()
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         check_spaces(self.spaces, X.shape[1])
+        self.n_clusters_ = self.n_clusters
+        if self.n_clusters == "auto":
+            self.cluster_count_ = estimate_n_clusters(columns(X, self.spaces, 0), seed=seed)
+            self.n_clusters_ = self.cluster_count_.n_clusters
+        settings = self._with_clusters(self.n_clusters_)
+        mode = settings._member_mode()
         scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]
         self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
-        identity = {} if self.checkpoint_dir is None else fit_identity(self, mode, X, seed)
+        identity = {} if self.checkpoint_dir is None else fit_identity(settings, mode, X, seed)
         checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
             with workers:
                 options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
-                for state in train_rounds(self, mode, X, **options):
+                for state in train_rounds(settings, mode, X, **options):
                     self._take(state)
             self.members_ = []
             for member in range(self.n_members):
@@ -211,10 +221,10 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
                 self.members_.append(member_classifier(mode, path, seen, scales[member % len(scales)]))
         finally:
             checkpoints.close()
-        empty = sorted(set(range(self.n_clusters)) - set(self.labels_.tolist()))
+        empty = sorted(set(range(self.n_clusters_)) - set(self.labels_.tolist()))
         if empty:
             warnings.warn(
-                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, mi_weight_later=None "
+                f"clusters {empty} of {self.n_clusters_} lost all their rows; fewer n_clusters, mi_weight_later=None "
                 "(which asks for balance) or more epochs_first_round may help",
                 CollapseWarning,
                 stacklevel=2,
@@ -228,16 +238,15 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
-            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
-        if self.verbose > 1:
-            report(detail_line(self.history_[-1]))
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start, self.verbose > 1))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
     def check_parameters(self):
         """Raise on the first argument, of the ensemble or of its mode, that is out of range."""
         check_ensemble(self)
-        self._member_mode().check_parameters()
+        settings = self._with_clusters(2) if self.n_clusters == "auto" else self
+        settings._member_mode().check_parameters()
 
     def predict_proba(self, X):
         """Return the mean probabilities of the aligned members, shape (n, n_clusters).
@@ -262,7 +271,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
             New, empty, or a saved estimator, which is replaced.
         """
         check_is_fitted(self)
-        save_ensemble(self, self._member_mode(), folder)
+        save_ensemble(self, self._with_clusters(self.n_clusters_)._member_mode(), folder)
 
     @classmethod
     def load(cls, folder):
@@ -274,6 +283,12 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
+
+    def _with_clusters(self, n_clusters):
+        """Return a shallow copy with that number of clusters."""
+        settings = copy(self)
+        settings.n_clusters = n_clusters
+        return settings
 
     def _member_mode(self):
         """Return the members' hyper-parameters, with what the ensemble decides filled in."""

@@ -160,9 +160,9 @@ def has_settled(state, tol):
     return all(record["supervised"] and record["changed"] <= tol for record in state.history[-2:])
 
 
-def find_buckets(settings, graph):
+def find_buckets(settings, graph, n_clusters):
     """Return the buckets of a graph by the labeller of ``settings``, and mark them in the graph."""
-    return LABELLERS[settings.labeller](graph, settings.n_clusters)
+    return LABELLERS[settings.labeller](graph, n_clusters)
 
 
 def _conclude(settings, previous, results, *, supervised, epochs):
@@ -173,7 +173,7 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
-    found = find_buckets(settings, graph)
+    found = find_buckets(settings, graph, settings.n_clusters)
     best = None if previous is None else previous.memory.best
     memory = BucketMemory(n_clusters, best, complete=settings.labeller not in PROPORTIONAL)
     memory.update(found)
@@ -254,7 +254,7 @@ def _restore(settings, checkpoints, n_rows, seeds):
     member_labels = np.stack([output.argmax(axis=1) for output in outputs])
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
-    find_buckets(settings, graph)
+    find_buckets(settings, graph, settings.n_clusters)
     memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in PROPORTIONAL)
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])

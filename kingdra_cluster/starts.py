@@ -18,7 +18,7 @@ SHARE = 0.5  # of the rows go into each member's graph
 FEW_ROWS = 500  # are not cut down any further
 
 
-def neighbor_lists(X, n_clusters, seed=0):
+def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     """Find the neighbours from which all members start.
 
     Parameters
@@ -28,20 +28,23 @@ def neighbor_lists(X, n_clusters, seed=0):
     n_clusters : int
         At most n.
     seed : int
-        Drives the sample of more than 100,000 rows.
+        Drives the sample of too many rows.
+    most : int, optional
+        Of more rows a sample of so many is searched; 100,000 if None.
 
     Returns
     -------
     rows : (m,) int
-        The rows that were searched, ascending: all up to 100,000.
+        The rows that were searched, ascending: all up to ``most``.
     neighbors : (m, k) int32
         Neighbours of each among them, nearest first, as places in ``rows``; k is 20, or m - 1 if that is less.
     """
     n = X.shape[0]
     check_integer("n_clusters", n_clusters, 1, n)
     rows = np.arange(n)
-    if n > MANY_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(n, MANY_ROWS, replace=False))
+    most = MANY_ROWS if most is None else most
+    if n > most:
+        rows = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
         X = X[rows]
     if not sparse.issparse(X):
         X = np.asarray(X).reshape(len(rows), -1)
@@ -77,13 +80,20 @@ def community_start(neighbors, n_clusters, *, member=0, seed=0):
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
-    n = len(neighbors)
-    generator = np.random.default_rng([seed, member])
-    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
-    kept = np.sort(generator.choice(n, size, replace=False))
-    graph = neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
-    classes = cluster_graph(graph, n_clusters, seed=generator)[0]
+    kept, graph = member_graph(neighbors, n_clusters, member=member, seed=seed)
+    classes = cluster_graph(graph, n_clusters, seed=[seed, member])[0]
     return kept[classes >= 0], classes[classes >= 0]
+
+
+def member_graph(neighbors, n_clusters, *, member, seed):
+    """Return the places (s,) of the rows that a member sees, ascending, and the graph (s, s) of their neighbours.
+
+    The arguments are those of `community_start`; there are at least ``n_clusters`` rows.
+    """
+    n = len(neighbors)
+    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(np.random.default_rng([seed, member]).choice(n, size, replace=False))
+    return kept, neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
 
 
 def _among(neighbors, kept, n_neighbors):

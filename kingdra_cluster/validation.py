@@ -65,7 +65,11 @@ def check_numbers(estimator, ranges):
 
 def check_ensemble(ensemble):
     """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
-    counts = ("n_clusters", "n_members", "n_rounds", "threads_per_member")
+    counts = ("n_members", "n_rounds", "threads_per_member")
+    if isinstance(ensemble.n_clusters, str):
+        check_choice("n_clusters", ensemble.n_clusters, ["auto"])
+    else:
+        check_number("n_clusters", ensemble.n_clusters, Integral, 1)
     check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
     for name in ("epochs_first_round", "epochs_per_round"):
         if getattr(ensemble, name) is not None:
@@ -119,8 +123,8 @@ def check_rows(estimator, X, *, reset, images=False):
     largest = _largest_size(X)
     if largest > float(np.finfo(np.float32).max):
         raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")
-    n_clusters = estimator.n_clusters
-    if reset and X.shape[0] < n_clusters:
+    n_clusters = getattr(estimator, "n_clusters", 1)
+    if reset and n_clusters != "auto" and X.shape[0] < n_clusters:
         raise ValueError(f"X must have at least n_clusters={n_clusters} rows; received n_samples={X.shape[0]}")
     return X
 

@@ -33,7 +33,7 @@ def test_smoke(name, tmp_path):
     assert "machine" in json.loads(output.read_text(encoding="utf-8"))
     for table, (file, _) in tables.TABLES.items():
         if output.stem == file:
-            assert tables.table(table, output.parent).count("\n|") > 2
+            assert tables.table(table, output.parent).count("\n|") > 1
 
 
 def test_the_pages_show_the_saved_reports(tmp_path):

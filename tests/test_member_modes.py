@@ -18,7 +18,7 @@ def train(request, blobs, tmp_path):
 
     def call(name, source, seed=1, round_index=1):
         options = {"labelled": labelled, "epochs": 1, "scale": 1.0, "threads": 1, "round_index": round_index}
-        return members.train_member(mode, blobs, source=source, target=tmp_path / name, seed=seed, **options)
+        return members.train_member(mode, blobs, source=source, target=tmp_path / f"{name}.npz", seed=seed, **options)
 
     return call
 

@@ -76,10 +76,13 @@ def test_the_graph_is_symmetric_and_weighs_mutual_neighbours_double():
     np.testing.assert_array_equal(graph, [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
 
 
-def test_moons_are_followed_where_k_means_cannot():
-    X, y = make_moons(400, noise=0.05, random_state=0)
-    places, classes = community_start(neighbor_lists(X, 2)[1], 2)
-    assert ACC(y[places], classes) > 0.95
+@pytest.mark.parametrize("n", [400, 1500])
+def test_moons_are_followed_where_k_means_cannot(n):
+    X, y = make_moons(n, noise=0.05, random_state=0)
+    lists = neighbor_lists(X, 2)[1]
+    for member in range(4):
+        places, classes = community_start(lists, 2, member=member)
+        assert ACC(y[places], classes) > 0.98
     assert ACC(y, KMeans(2, n_init=3, random_state=0).fit_predict(X)) < 0.9
 
 
