@@ -12,11 +12,10 @@ from kingdra_cluster.cluster_count import estimate_n_clusters
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale
 from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.progress import report, round_line
-from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.progress import detail_line, report, round_line
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.spaces import check_spaces, columns
@@ -37,7 +36,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
     n_members : int, default=10
-    n_rounds : int, default=3
+    n_rounds : int, default=2
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
@@ -133,7 +132,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         *,
         mode="ladder",
         n_members=10,
-        n_rounds=3,
+        n_rounds=2,
         start="communities",
         epochs_first_round=None,
         epochs_per_round=None,
@@ -238,7 +237,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.pseudo_labels_, self.mappings_ = state.pseudo_labels, state.mappings
         self.similarity_graph_ = state.graph
         if self.verbose:
-            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start, self.verbose > 1))
+            report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
+        if self.verbose > 1:
+            report(detail_line(self.history_[-1]))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
@@ -247,20 +248,6 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         check_ensemble(self)
         settings = self._with_clusters(2) if self.n_clusters == "auto" else self
         settings._member_mode().check_parameters()
-
-    def predict_proba(self, X):
-        """Return the mean probabilities of the aligned members, shape (n, n_clusters).
-
-        A row's answer does not depend on the other rows.
-        """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
-        return aligned_average(outputs, self.mappings_)
-
-    def predict(self, X):
-        """Return the most probable cluster of every row, shape (n,)."""
-        return self.predict_proba(X).argmax(axis=1)
 
     def save(self, folder):
         """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all.

@@ -1,11 +1,30 @@
-"""What a fitted ensemble hands to others: a table of its labels, a model that runs elsewhere."""
+"""What a fitted ensemble hands to others: answers for new rows, a table of its labels, a model that runs elsewhere."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from kingdra_cluster.modes.base import predict_rows
+from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.spaces import columns
+from kingdra_cluster.validation import check_rows
+
 
 class Outputs:
     """Methods of `KingdraCluster` that only read what was learned."""
+
+    def predict_proba(self, X):
+        """Return the mean probabilities of the aligned members, shape (n, n_clusters).
+
+        A row's answer does not depend on the other rows.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
+        return aligned_average(outputs, self.mappings_)
+
+    def predict(self, X):
+        """Return the most probable cluster of every row, shape (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
 
     def to_dataframe(self, index=None):
         """Return the labels of the training rows as a pandas DataFrame.

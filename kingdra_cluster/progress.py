@@ -18,8 +18,8 @@ def seconds_left(history, n_rounds, epochs):
     return history[-1]["seconds"] / history[-1]["epochs"] * epochs * (n_rounds - len(history))
 
 
-def round_line(record, n_rounds, n_rows, start=None, details=False):
-    """Return the log line of one entry of ``history_``; ``start`` taught the first round, ``details`` adds a line."""
+def round_line(record, n_rounds, n_rows, start=None):
+    """Return the log line of one entry of ``history_``; ``start`` is what taught the first round."""
     kind = "supervised" if record["supervised"] else "unsupervised"
     if record["round"] == 0 and start is not None:
         kind = f"{start} start"
@@ -30,20 +30,21 @@ def round_line(record, n_rounds, n_rows, start=None, details=False):
         f"{kind:<14}  agreement {record['agreement']:.3f}  "
         f"pseudo-labelled {record['pseudo_labelled']:,} of {n_rows:,} rows in {record['buckets']} buckets{origin}"
         f"{changed}  {duration(record['seconds'])}, about {duration(record['seconds_left'])} left"
-    ) + ("\n" + detail_line(record) if details else "")
-
-
-def detail_line(record):
-    """Return a second line of one entry of ``history_``: epochs, smallest core and the members' mean losses."""
-    losses = "  ".join(f"{name} {value:.4g}" for name, value in record["losses"].items())
-    core = f"smallest bucket {record['smallest_bucket']:,} rows"
-    return f"    {record['epochs']} epochs a member  {core}  losses: {losses}"
+    )
 
 
 def epoch_line(history, n_epochs):
     """Return the log line of the last entry of a mode's ``history_``."""
     return f"epoch {len(history)}/{n_epochs}  " + "  ".join(
         f"{name} {value:.4g}" for name, value in history[-1].items()
+    )
+
+
+def detail_line(record):
+    """Return a second line of one entry of ``history_``: epochs, smallest core and the members' mean losses."""
+    losses = "  ".join(f"{name} {value:.4g}" for name, value in record["losses"].items())
+    return (
+        f"    {record['epochs']} epochs a member  smallest bucket {record['smallest_bucket']:,} rows  losses: {losses}"
     )
 
 

@@ -64,9 +64,9 @@ def main():
         paint(panel, X, one)
     figure.savefig(FOLDER / "members.png", dpi=110)
 
-    figure, axes = panels(1, ["members that agree with the answer"])
+    figure, axes = panels(1, ["members that agree"])
     drawn = axes[0].scatter(*X.T, c=votes, s=9, linewidths=0, cmap="viridis", vmin=1, vmax=4)
-    figure.colorbar(drawn, ax=axes[0], ticks=[1, 2, 3, 4])
+    figure.colorbar(drawn, ax=axes[0], ticks=[1, 2, 3, 4], shrink=0.7)
     figure.savefig(FOLDER / "agreement.png", dpi=110)
 
     figure, axes = panels(2, ["pseudo-labels (grey: none)", "answer after the next round"])
