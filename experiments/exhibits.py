@@ -149,7 +149,8 @@ def hidden_layer(estimator, X, rows):
     if len(dense) < 2:
         return None
     return predict_rows(
-        keras.Model(members[member].inputs[0], dense[-1].input), columns(X[rows], estimator.spaces, member)
+        keras.Model(members[member].inputs[0], dense[-1].input),
+        columns(X[rows], getattr(estimator, "spaces", None), member),
     )
 
 
