@@ -16,6 +16,7 @@ MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
 SHARE = 0.5  # of the rows go into each member's graph
 FEW_ROWS = 500  # are not cut down any further
+SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
 def neighbor_lists(X, n_clusters, seed=0, *, most=None):
@@ -37,7 +38,8 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     rows : (m,) int
         The rows that were searched, ascending: all up to ``most``.
     neighbors : (m, k) int32
-        Neighbours of each among them, nearest first, as places in ``rows``; k is 20, or m - 1 if that is less.
+        Neighbours of each among them, nearest first (see `neighbor_metric`), as places in ``rows``; k is 20, or m - 1
+        if that is less.
     """
     n = X.shape[0]
     check_integer("n_clusters", n_clusters, 1, n)
@@ -51,7 +53,17 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     n_neighbors = min(max(NEIGHBORS), len(rows) - 1)
     if n_neighbors == 0:
         return rows, np.empty((1, 0), dtype=np.int32)
-    return rows, nearest_neighbors(X, n_neighbors, metric="euclidean").astype(np.int32)
+    return rows, nearest_neighbors(X, n_neighbors, metric=neighbor_metric(X)).astype(np.int32)
+
+
+def neighbor_metric(X):
+    """Return "cosine" if more than two thirds of the entries of X, an array or CSR matrix, are zero, else "euclidean".
+
+    The length of a row of counts says how much there is, not what: an empty row is nearer, by Euclid, to most texts
+    than any text is.
+    """
+    filled = np.count_nonzero(X.data) if sparse.issparse(X) else np.count_nonzero(X)
+    return "cosine" if filled < (1 - SPARSE) * np.prod(X.shape, dtype=float) else "euclidean"
 
 
 def community_start(neighbors, n_clusters, *, member=0, seed=0):

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, make_blobs, make_moons
 from kingdra_cluster import starts
 from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
-from kingdra_cluster.starts import community_start, neighbor_lists
+from kingdra_cluster.starts import community_start, neighbor_lists, neighbor_metric
 from kingdra_cluster.unsup_metrics import ACC
 
 DIGITS = load_digits()
@@ -121,6 +121,26 @@ def test_of_very_many_rows_a_sample_is_searched(monkeypatch):
     assert len(rows) == len(neighbors) == 200
     np.testing.assert_array_equal(
         neighbors, nearest_neighbors(DIGITS.data[rows], max(starts.NEIGHBORS), metric="euclidean")
+    )
+
+
+def test_empty_texts_do_not_become_everybodys_neighbours():
+    rng = np.random.default_rng(0)
+    topics = np.repeat([0, 1], 150)
+    words = rng.random((300, 60)) < np.where((np.arange(60) < 30) == (topics[:, None] == 0), 0.12, 0.01)
+    words[::30] = False
+    X = words / np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1e-9)
+    filled = words.any(axis=1)
+    for rows in (X, sparse.csr_matrix(X)):
+        neighbors = neighbor_lists(rows, 2)[1]
+        assert np.mean(filled[neighbors[filled][:, :5]]) > 0.99
+        places, classes = community_start(neighbors, 2)
+        assert ACC(topics[places][filled[places]], classes[filled[places]]) > 0.9
+    dense = DIGITS.data[:50]
+    assert (neighbor_metric(X), neighbor_metric(dense), neighbor_metric(sparse.csr_matrix(dense))) == (
+        "cosine",
+        "euclidean",
+        "euclidean",
     )
 
 
