@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PARALLEL = -n 2 --dist loadfile
 RUN = kingdra_ladder_im_digits
 
 .PHONY: run test test-all lint docs wheel clean
@@ -16,10 +17,10 @@ run: $(VENV)/installed
 	$(BIN)/python run_exp.py configs/$(RUN).json --n-jobs 2
 
 test: $(VENV)/installed lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: $(VENV)/installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
