@@ -65,6 +65,7 @@ def export_model(model, path, format):
         raise FileExistsError(f"path must not exist yet; received {str(path)!r}")
     if format == "onnx":
         _check_onnx()
+        model(np.zeros((1, *model.input_shape[1:]), dtype="float32"))  # Keras exports what has been called once
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     model.export(str(path), format=FORMATS[format], verbose=False)
 
