@@ -1,12 +1,13 @@
 """One experiment: data, features, an estimator for each seed, and a folder that says all of it."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from experiments.baselines import kmeans_labels, scores
+from experiments.exhibits import write_exhibits
+from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
     pending_seeds,
@@ -38,11 +39,16 @@ class Prepared:
         What turned items into rows, to be saved with the model.
     about : dict
         Name, rows, columns and source, for the manifest.
+    texts, filenames, feature_names : sequence of str, optional
+        The items, where they are texts; the file of each item and the name of each column, where they are known.
     """
 
-    def __init__(self, X, truth, class_names, images, features, about):
+    def __init__(
+        self, X, truth, class_names, images, features, about, *, texts=None, filenames=None, feature_names=None
+    ):
         self.X, self.truth, self.class_names, self.images = X, truth, class_names, images
         self.features, self.about = features, about
+        self.texts, self.filenames, self.feature_names = texts, filenames, feature_names
 
 
 def prepare(section, data_home=None):
@@ -74,7 +80,8 @@ def prepare(section, data_home=None):
     item_shape = [] if texts is not None else list(bunch.X.shape[1:])
     about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
     about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
-    return Prepared(X, bunch.y, bunch.class_names, images, features, about)
+    named = {key: bunch.get(key) for key in ("filenames", "feature_names")}
+    return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 
 def run(config, folder, *, data_home=None, resume=False):
@@ -113,10 +120,11 @@ def run(config, folder, *, data_home=None, resume=False):
             run_seed(config, data, seed_folder(folder, seed), seed)
     summary = summarize(folder)
     _draw_scores(folder)
+    write_report(folder)
     if "kingdra" in summary["mean"]:
         print(f"\n{config['name']}, seeds {summary['seeds']}, percent\n{table(summary)}")
         print(MEMBERS_NOTE.format(f"{summary['mean']['ensemble_round'] + 1:g}"))
-    print(f"results in {folder}")
+    print(f"results in {folder}; open {Path(folder) / 'report.html'} in a browser")
     return summary
 
 
@@ -131,8 +139,10 @@ def run_seed(config, data, folder, seed):
     confidence = np.max(estimator.probabilities_, axis=1)
     names = data.truth if data.class_names is None else data.class_names
     classes = None if data.truth is None else [names[i] for i in data.truth]
-    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, classes)
+    known = {"classes": classes, "filenames": data.filenames}
+    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, **known)
     _draw(folder / "figures", estimator, history.read(), data, seed)
+    write_exhibits(folder / "exhibits.json", estimator, data, seed)
     write_json(folder / "metrics.json", measure(estimator, history.read(), data, seed))
     for finished in (folder / "checkpoints").glob("round_*"):  # hundreds of MB that nothing can go on from any more
         shutil.rmtree(finished)
@@ -155,6 +165,7 @@ def measure(estimator, history, data, seed):
     Mean member and aligned ensemble are those after the last round without pseudo-labels before the first with them:
     what the same training gives without the graph.
     """
+    from kingdra_cluster.processes import peak_mb
     from kingdra_cluster.unsup_metrics import ECE
 
     metrics = {"seed": seed}
@@ -180,20 +191,11 @@ def measure(estimator, history, data, seed):
         "supervised_rounds": sum(bool(line["supervised"]) for line in history),
         "member_epochs": last["member_epochs"],
         "seconds": sum(line["seconds"] for line in history),
-        "peak_rss_mb": peak_rss_mb(),
+        "peak_rss_mb": peak_mb(),
+        "workers_peak_rss_mb": max(line["workers_peak_mb"] for line in history),
         "rows": int(data.X.shape[0]),
         "columns": int(np.prod(data.X.shape[1:])),
     }
-
-
-def peak_rss_mb():
-    """Largest resident memory of this process (not of its workers), in MB; None where unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _write_identity(folder, config, data, seed):

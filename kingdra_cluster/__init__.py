@@ -18,6 +18,7 @@ _HOMES = {
     "SelfLabel": "modes",
     "SimCLR": "modes",
     "SimilarityGraph": "similarity_graph",
+    "estimate_n_clusters": "cluster_count",
 }
 
 __all__ = sorted(_HOMES)

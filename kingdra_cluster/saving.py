@@ -26,7 +26,7 @@ def jsonable(value):
     return value if isinstance(value, (int, float, str, bool, type(None))) else None
 
 
-def save_folder(folder, description, arrays, models):
+def save_folder(folder, description, arrays, models, parts=None):
     """Write an estimator's folder beside ``folder`` and move it there when it is whole.
 
     Parameters
@@ -38,6 +38,8 @@ def save_folder(folder, description, arrays, models):
     arrays : dict of arrays
     models : dict of keras.Model
         Saved as ``<name>.keras``.
+    parts : dict of estimators, optional
+        Saved as folders of their own, inside this one.
 
     Raises
     ------
@@ -53,6 +55,8 @@ def save_folder(folder, description, arrays, models):
         new.mkdir()
         for name, model in models.items():
             model.save(new / f"{name}.keras")
+        for name, part in (parts or {}).items():
+            part.save(new / name)
         write_arrays(new / "arrays.npz", **arrays)
         write_json(new / DESCRIPTION, {"format": FORMAT, "models": sorted(models), **description})
         if folder.exists():

@@ -129,7 +129,7 @@ def test_everything_clean_and_next_to_nothing(blobs, noisy_labels, clean):
 def test_nothing_confident_enough_is_told_and_half_is_believed(blobs, noisy_labels):
     flat = np.full((90, 3), 0.3) + 0.1 * np.eye(3)[noisy_labels]
     flat[:40] = 0.25 + 0.25 * np.eye(3)[noisy_labels[:40]]
-    with pytest.warns(PseudoLabelWarning, match=r"no row is clean at confidence_threshold=0\.99"):
+    with pytest.warns(PseudoLabelWarning, match="no row is clean by split='confidence' with confidence_threshold=0.99"):
         model = refine(blobs, flat, split="confidence")
     assert model.clean_start_.sum() >= 40
 
@@ -269,10 +269,11 @@ def test_masks_and_embeddings_of_the_wrong_kind_are_refused(blobs, arguments, wo
         ({"split": "hybird"}, ValueError, "split must be one of .*; the nearest is 'hybrid'"),
         ({"learning_rate": 0}, ValueError, "learning_rate must be a finite number of more than 0"),
         ({"relabel_threshold": 1.5}, ValueError, "relabel_threshold must be .* at most 1"),
+        ({"relabel_threshold": (0.9, "x")}, TypeError, "relabel_threshold must be a finite number"),
         ({"noise_std": 0.1}, TypeError, "noise_std must be a pair"),
         ({"feature_dropout": (0.1, 1.0)}, ValueError, "every entry of feature_dropout must be .* at most 0.99"),
         ({"hidden_units": (0,)}, ValueError, "every entry of hidden_units"),
-        ({"backbone": "resnet18"}, TypeError, "backbone must be a keras.Model or None; received str"),
+        ({"backbone": "resnet81"}, ValueError, "backbone must be one of .*; the nearest is 'resnet18'"),
         ({"ramp_epochs": 0}, ValueError, "ramp_epochs must be an integer of at least 1"),
         ({"n_neighbors": 0}, ValueError, "n_neighbors must be an integer of at least 1"),
         ({"n_epochs": 2.5}, TypeError, "n_epochs must be an integer"),

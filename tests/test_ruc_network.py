@@ -29,7 +29,8 @@ def make_pair(**changes):
         "steps_per_epoch": 4,
         "ramp_epochs": 10,
         "noisy_weight": 25.0,
-        "relabel_threshold": 0.9,
+        "relabel_thresholds": (0.9,),
+        "epochs": 10,
         "temperature": 0.5,
         "smoothing": 0.5,
         "mixup": 4,
@@ -162,7 +163,7 @@ def test_the_ramp_counts_fractions_of_epochs_and_weight_decay_all_weights():
 
 def test_weight_decay_is_that_of_pytorch_a_part_of_the_gradient():
     """With nothing clean and a weight of 0 on noisy rows, only the decay moves the weights: w - lr wd w."""
-    (harness, _), table = make_pair(weight_decay=0.2, noisy_weight=0.0, relabel_threshold=1.0)
+    (harness, _), table = make_pair(weight_decay=0.2, noisy_weight=0.0, relabel_thresholds=(1.0,))
     fill(table, 0.0)
     before = [np.asarray(v) for v in harness.network.trainable_variables]
     harness.fit(IndexedRowBatches(example_rows(), batch_size=12, seed=(0,)), epochs=1, shuffle=False, verbose=0)
@@ -171,7 +172,7 @@ def test_weight_decay_is_that_of_pytorch_a_part_of_the_gradient():
 
 
 def test_a_relabelling_counts_from_the_next_batch_on():
-    (harness, _), table = make_pair(relabel_threshold=0.0)
+    (harness, _), table = make_pair(relabel_thresholds=(0.0,))
     fill(table, 0.0)
     rows = np.arange(4, dtype="int32")
     first = harness.call({"rows": rows, "x": example_rows()[:4]}, training=True)
@@ -182,6 +183,15 @@ def test_a_relabelling_counts_from_the_next_batch_on():
 
 
 # Two networks
+
+
+def test_thresholds_are_those_of_equal_parts_of_the_training():
+    """0.9 + 0.02 floor(epoch / 40) over 200 epochs."""
+    (harness, _), _ = make_pair(relabel_thresholds=(0.9, 0.92, 0.94, 0.96, 0.98), epochs=200)
+    for epoch in (0, 39, 40, 120, 159.75, 160, 199.75, 200):
+        harness.optimizer.iterations.assign(int(4 * epoch))
+        expected = 0.9 + 0.02 * min(4, epoch // 40)
+        assert float(harness._relabel_threshold()) == pytest.approx(expected), epoch
 
 
 def test_the_helper_is_frozen_and_untracked():

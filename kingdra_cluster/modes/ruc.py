@@ -13,7 +13,7 @@ from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
-from kingdra_cluster.modes.ruc_start import SPLITS, clean_rows, features_of, starting_point
+from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
 from kingdra_cluster.progress import report
 from kingdra_cluster.validation import Integral, Real, check_choice, check_number, check_numbers, check_rows
 
@@ -29,22 +29,24 @@ class RUC(ClusteringMode):
     Parameters
     ----------
     n_clusters : int, default=10
-    backbone : keras.Model, optional
-        Maps rows, divided by ``scale_``, to features.  Both networks start from its weights, with linear heads of
-        their own.  None is a perceptron of ``hidden_units`` with batch norm.
+    backbone : str, dict or keras.Model, optional
+        See `make_backbone`; it takes rows divided by ``scale_``.  From a model's weights both networks start, with
+        linear heads of their own; it is not saved as an argument.  None is a perceptron of ``hidden_units``.
     hidden_units : sequence of int, default=(256, 256)
-    split : {"metric", "confidence", "hybrid"}, default="metric"
+    split : {"metric", "confidence", "hybrid", "cores", "voted_cores"}, default="metric"
         Which rows to believe at first, see `clean_split`: those whose neighbours agree, those of which the clustering
-        is sure, or both.  A fixed threshold suits an overconfident clustering and starves the clusters of another
-        (digits at 82 % with 12 % of the rows above 0.99: refined to 82 % by "metric" and to 66 % by "hybrid").  A
-        clustering given as labels only is sure of every row.
+        is sure, or both; those in the cores of a graph, or of them those whose neighbours agree.  A fixed threshold
+        suits an overconfident clustering and starves the clusters of another (digits at 82 % with 12 % of the rows
+        above 0.99: refined to 82 % by "metric" and to 66 % by "hybrid").  A clustering given as labels only is sure
+        of every row.
     confidence_threshold : float, default=0.99
         Of "confidence" and "hybrid".
     n_neighbors : int, optional
         Of the split's vote.  None is a fifth of a cluster's mean size, from 1 to the published 100: more reach beyond
         small clusters (digits at 87.6 %: refined to 88.4 % by 36 neighbours, to 86.6 % by 100).
-    relabel_threshold : float, default=0.99
-        A noisy row that a network is that sure of takes its label and counts as clean from then on.
+    relabel_threshold : float or sequence of float, default=0.99
+        A noisy row that a network is that sure of takes its label and counts as clean from then on.  Several are for
+        equal parts of the training, one after the other.
     noisy_weight : float, default=25.0
         Final weight of the noisy rows' squared error; it rises linearly from a tenth over ``ramp_epochs``.
     ramp_epochs : int, optional
@@ -160,8 +162,10 @@ class RUC(ClusteringMode):
         super().check_parameters()
         check_choice("split", self.split, SPLITS)
         check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)))
-        for name in ("confidence_threshold", "relabel_threshold", "label_smoothing", "momentum"):
+        for name in ("confidence_threshold", "label_smoothing", "momentum"):
             check_number(name, getattr(self, name), Real, 0, maximum=1)
+        for threshold in self._relabel_thresholds():
+            check_number("relabel_threshold", threshold, Real, 0, maximum=1)
         check_number("mixup", self.mixup, Integral, 1)
         for name in ("temperature", "learning_rate"):
             check_number(name, getattr(self, name), Real, above=0)
@@ -176,10 +180,8 @@ class RUC(ClusteringMode):
                 check_number(f"every entry of {name}", value, Real, 0, maximum=most)
         for units in self.hidden_units:
             check_number("every entry of hidden_units", units, Integral, 1)
-        if self.backbone is not None and not isinstance(self.backbone, keras.Model):
-            raise TypeError(f"backbone must be a keras.Model or None; received {type(self.backbone).__name__}")
 
-    def fit(self, X, y=None, *, clean=None, embeddings=None):
+    def fit(self, X, y=None, *, clean=None, embeddings=None, pseudo_labels=None):
         """Refine a clustering of the rows of X.
 
         Parameters
@@ -189,9 +191,11 @@ class RUC(ClusteringMode):
         y : array-like of shape (n,) or (n, n_clusters), optional
             Labels from 0 to ``n_clusters - 1``, or probabilities: a clustering.  None is k-means of the rows.
         clean : array-like of bool, shape (n,), optional
-            Rows to believe at first, such as a graph's cores; None applies ``split``.
+            Rows to believe at first; None applies ``split``.
         embeddings : array-like of shape (n, n_embedding), optional
-            In which the split looks for neighbours; None is the backbone's features or, without one, X.
+            In which the split looks for neighbours; None is the features of a backbone that is a model, or else X.
+        pseudo_labels : array-like of int, shape (n,), optional
+            Of a graph, such as ``KingdraCluster.pseudo_labels_``: -1 where a row is in no core.  For a split by cores.
 
         Returns
         -------
@@ -200,18 +204,18 @@ class RUC(ClusteringMode):
         Raises
         ------
         TypeError, ValueError
-            If an argument has the wrong type, shape or range, or no row is clean.
+            If an argument has the wrong type, shape or range.
         """
         self.check_parameters()
         X = check_rows(self, X, reset=True, images=True)
         if X.ndim > 2 and self.backbone is None:
-            raise ValueError(f"images want a backbone, a keras.Model; received X of shape {X.shape} and backbone=None")
+            raise ValueError(f'images want a backbone, such as "resnet18"; received X of shape {X.shape} and none')
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
         start = starting_point(X, y, self.n_clusters, seed)
-        if clean is None and embeddings is None and self.split != "confidence":
+        if clean is None and embeddings is None and self.split in VOTED:
             embeddings = features_of(X, self.backbone, self.scale_)
-        self.clean_start_ = clean_rows(self, start, embeddings, clean)
+        self.clean_start_ = clean_rows(self, start, embeddings, clean, pseudo_labels)
         self._train(X, start, seed)
         self.probabilities_ = predict_rows(self.classifier_, X)
         self.labels_ = self.probabilities_.argmax(axis=1)
@@ -234,7 +238,8 @@ class RUC(ClusteringMode):
             variables += [*network.variables, *harness.optimizer.variables]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            identity = fit_identity(self, seed, X=X, y=start, clean=self.clean_start_)
+            weights = np.concatenate([weight.ravel() for weight in networks[0].get_weights()])
+            identity = fit_identity(self, seed, X=X, y=start, clean=self.clean_start_, weights=weights)
             self.history_ = load_fit(self.checkpoint_dir, identity, variables)
         for epoch in range(len(self.history_), self.n_epochs):
             records = []
@@ -255,6 +260,10 @@ class RUC(ClusteringMode):
     def _batches(self, X, seed, which, epoch):
         return IndexedRowBatches(X, batch_size=self.batch_size, seed=(seed, which, epoch), scale=self.scale_)
 
+    def _relabel_thresholds(self):
+        several = isinstance(self.relabel_threshold, (tuple, list)) and self.relabel_threshold
+        return tuple(self.relabel_threshold) if several else (self.relabel_threshold,)
+
     def _make_harness(self, networks, which, table, steps, seed, images):
         """Return the compiled harness of one network, its optimizer built."""
         weak, strong = (
@@ -272,7 +281,8 @@ class RUC(ClusteringMode):
             steps_per_epoch=steps,
             ramp_epochs=self.ramp_epochs or self.n_epochs,
             noisy_weight=self.noisy_weight,
-            relabel_threshold=self.relabel_threshold,
+            relabel_thresholds=self._relabel_thresholds(),
+            epochs=self.n_epochs,
             temperature=self.temperature,
             smoothing=self.label_smoothing,
             mixup=self.mixup,

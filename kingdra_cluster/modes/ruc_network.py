@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from kingdra_cluster.augment import beta, permutation
+from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.losses import (
     co_guess,
     co_refine,
@@ -101,7 +102,10 @@ class RUCNetwork(keras.Model):
     seed : int
     steps_per_epoch : int
         For the ramp, which counts fractions of epochs.
-    ramp_epochs, noisy_weight, relabel_threshold, temperature, smoothing, mixup, weight_decay : float or int
+    epochs : int
+        In all, for the thresholds' parts.
+    relabel_thresholds : sequence of float
+    ramp_epochs, noisy_weight, temperature, smoothing, mixup, weight_decay : float or int
         See `RUC`.
     """
 
@@ -116,9 +120,10 @@ class RUCNetwork(keras.Model):
         strong_view,
         seed,
         steps_per_epoch,
+        epochs,
         ramp_epochs,
         noisy_weight,
-        relabel_threshold,
+        relabel_thresholds,
         temperature,
         smoothing,
         mixup,
@@ -128,7 +133,8 @@ class RUCNetwork(keras.Model):
         self.network, self.helper, self.table, self.which = network, helper, table, which
         self.weak_view, self.strong_view, self.seed = weak_view, strong_view, seed
         self.ramp_steps = float(ramp_epochs * steps_per_epoch)
-        self.noisy_weight, self.relabel_threshold = noisy_weight, relabel_threshold
+        self.steps, self.relabel_thresholds = epochs * steps_per_epoch, relabel_thresholds
+        self.noisy_weight = noisy_weight
         self.temperature, self.smoothing, self.mixup = temperature, smoothing, mixup
         self.weight_decay = weight_decay
         self.trackers = {term: keras.metrics.Mean(name=term) for term in TERMS}
@@ -160,7 +166,7 @@ class RUCNetwork(keras.Model):
             for both in (ops.concatenate(weak), ops.concatenate([targets, targets]))
         )
         strong = self.network(self.strong_view(x, _append(seed, 2)), training=training)
-        self.table.relabel(rows, answers[0], self.relabel_threshold)
+        self.table.relabel(rows, answers[0], self._relabel_threshold())
         self.table.note(rows, 1 - self.which, ops.max(helped[0], axis=-1))
         return {
             "clean": clean,
@@ -169,6 +175,12 @@ class RUCNetwork(keras.Model):
             "mixed_targets": mixed_targets,
             "strong_logits": strong,
         }
+
+    def _relabel_threshold(self):
+        """Return the threshold of the present part of the training."""
+        parts = len(self.relabel_thresholds)
+        part = ops.minimum(ops.cast(self.optimizer.iterations, "int32") * parts // self.steps, parts - 1)
+        return ops.take(ops.convert_to_tensor(self.relabel_thresholds, dtype="float32"), part)
 
     def _draw_mixup(self, seed, n_rows):
         """Return the share that each row keeps, at least a half, and a partner for each: one of each a batch."""
@@ -216,19 +228,18 @@ def make_network(settings, input_shape, seed):
     input_shape : tuple of int
     seed : sequence of int
     """
-    seeds = iter(np.random.SeedSequence(seed).generate_state(len(settings.hidden_units) + 1).tolist())
-    layers = [keras.Input(input_shape)]
-    if settings.backbone is None:
-        for units in settings.hidden_units:
-            kernel = keras.initializers.HeNormal(seed=next(seeds))
-            layers += [keras.layers.Dense(int(units), use_bias=False, kernel_initializer=kernel)]
-            layers += [keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5), keras.layers.ReLU()]
-    else:
-        copy = keras.models.clone_model(settings.backbone)
-        copy.set_weights(settings.backbone.get_weights())
-        layers.append(copy)
-    head = keras.initializers.GlorotNormal(seed=next(seeds))
-    return keras.Sequential([*layers, keras.layers.Dense(int(settings.n_clusters), kernel_initializer=head)])
+    backbone_seed, head_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    backbone = settings.backbone
+    if backbone is None:
+        backbone = {"name": "mlp", "hidden_units": settings.hidden_units}
+    head = keras.initializers.GlorotNormal(seed=head_seed)
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            make_backbone(backbone, input_shape, backbone_seed),
+            keras.layers.Dense(int(settings.n_clusters), kernel_initializer=head),
+        ]
+    )
 
 
 def mean_classifier(networks, input_shape, scale):

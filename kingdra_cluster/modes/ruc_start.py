@@ -2,17 +2,19 @@
 
 import warnings
 
+import keras
 import numpy as np
 from scipy import sparse
 from sklearn.cluster import KMeans
 
 from kingdra_cluster.batches import chunks, dense_rows
 from kingdra_cluster.checks import check_probabilities, check_row_labels
-from kingdra_cluster.clean_split import confidence_split, metric_split
+from kingdra_cluster.clean_split import confidence_split, core_split, metric_split
 from kingdra_cluster.exceptions import PseudoLabelWarning
 
 MOST_NEIGHBORS = 100
-SPLITS = ("hybrid", "confidence", "metric")
+VOTED, CONFIDENT, CORES = ("metric", "hybrid", "voted_cores"), ("confidence", "hybrid"), ("cores", "voted_cores")
+SPLITS = ("metric", "confidence", "hybrid", "cores", "voted_cores")
 
 
 def starting_point(X, y, n_clusters, seed):
@@ -53,16 +55,16 @@ def starting_point(X, y, n_clusters, seed):
 
 
 def features_of(X, backbone, scale):
-    """Return what the vote compares, (n, n_embedding) float32: the backbone's features, or X where it is None."""
+    """Return what the vote compares, (n, n_embedding) float32: features of a backbone that is a model, or else X."""
     parts = []
     for rows in chunks(X.shape[0], 256):
         block = dense_rows(X, rows, scale)
-        features = block if backbone is None else np.asarray(backbone(block, training=False))
+        features = np.asarray(backbone(block, training=False)) if isinstance(backbone, keras.Model) else block
         parts.append(features.reshape(len(block), -1))
     return np.concatenate(parts)
 
 
-def clean_rows(settings, start, embeddings, clean):
+def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None):
     """Return the mask of rows to believe at first.
 
     Parameters
@@ -70,10 +72,12 @@ def clean_rows(settings, start, embeddings, clean):
     settings : RUC
         Its ``split``, ``confidence_threshold`` and ``n_neighbors``.
     start : array of shape (n, n_clusters)
-    embeddings : array-like of shape (n, n_embedding), or None
-        Compared by cosine.
-    clean : array-like of shape (n,), or None
-        The user's own mask.
+    embeddings : array-like of shape (n, n_embedding), optional
+        Compared by cosine; a split that asks the neighbours wants it.
+    clean : array-like of shape (n,), optional
+        The user's own mask, instead of a split.
+    pseudo_labels : array-like of shape (n,), optional
+        Of a graph, -1 where it has none; a split by cores wants it.
 
     Returns
     -------
@@ -82,36 +86,50 @@ def clean_rows(settings, start, embeddings, clean):
     Raises
     ------
     ValueError
-        If an argument has the wrong shape, or no row is clean.
+        If an argument has the wrong shape, or the user's mask is empty.
+
+    Warns
+    -----
+    PseudoLabelWarning
+        If the split finds no row; the surer half is believed then.
     """
     if clean is not None:
-        clean = np.asarray(clean)
-        if clean.shape != start.shape[:1] or clean.dtype != bool:
-            raise ValueError(f"clean must be {len(start)} booleans, got {clean.shape} of {clean.dtype}.")
-        if not clean.any():
-            raise ValueError("clean must be true for some rows, got none: nothing says what the clusters are.")
-        return clean
-    labels = start.argmax(axis=1)
-    if embeddings is not None:
-        embeddings = np.asarray(embeddings)
-        if embeddings.ndim != 2 or len(embeddings) != len(start):
-            raise ValueError(f"embeddings must have the shape ({len(start)}, n_embedding), got {embeddings.shape}.")
-    voted = None
-    if settings.split != "confidence":
-        unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-        fifth = max(1, min(MOST_NEIGHBORS, len(start) // (5 * settings.n_clusters)))
-        voted = metric_split(unit, labels, fifth if settings.n_neighbors is None else settings.n_neighbors)
-    if settings.split == "metric":
-        return voted
-    confident = confidence_split(start, settings.confidence_threshold)
-    found = confident if voted is None else confident & voted
+        return _check_mask(clean, len(start))
+    labels, split = start.argmax(axis=1), settings.split
+    found = np.ones(len(start), dtype=bool)
+    if split in CORES:
+        if pseudo_labels is None:
+            raise ValueError(f"split={split!r} wants pseudo_labels of a graph, such as KingdraCluster's.")
+        found &= core_split(pseudo_labels, labels)
+    if split in CONFIDENT:
+        found &= confidence_split(start, settings.confidence_threshold)
+    if split in VOTED:
+        found &= _voted(settings, labels, embeddings)
     if found.any():
         return found
-    surest = start.max(axis=1) >= np.median(start.max(axis=1))
     warnings.warn(
-        f"no row is clean at confidence_threshold={settings.confidence_threshold}: the surer half of the rows is "
-        "believed instead",
+        f"no row is clean by split={split!r} with confidence_threshold={settings.confidence_threshold}: the surer half "
+        "of the rows is believed instead",
         PseudoLabelWarning,
         stacklevel=4,
     )
-    return surest
+    return start.max(axis=1) >= np.median(start.max(axis=1))
+
+
+def _voted(settings, labels, embeddings):
+    """Return where the neighbours' vote agrees with the label."""
+    embeddings = np.asarray(embeddings)
+    if embeddings.ndim != 2 or len(embeddings) != len(labels):
+        raise ValueError(f"embeddings must have the shape ({len(labels)}, n_embedding), got {embeddings.shape}.")
+    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    fifth = max(1, min(MOST_NEIGHBORS, len(labels) // (5 * settings.n_clusters)))
+    return metric_split(unit, labels, fifth if settings.n_neighbors is None else settings.n_neighbors)
+
+
+def _check_mask(clean, n_rows):
+    clean = np.asarray(clean)
+    if clean.shape != (n_rows,) or clean.dtype != bool:
+        raise ValueError(f"clean must be {n_rows} booleans, got {clean.shape} of {clean.dtype}.")
+    if not clean.any():
+        raise ValueError("clean must be true for some rows, got none: nothing says what the clusters are.")
+    return clean

@@ -1,0 +1,141 @@
+"""RUC as the last stage of KingdraCluster: what it changes, what it leaves, what survives a kill."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from kingdra_cluster import RUC, KingdraCluster, LadderIM, PseudoLabelWarning
+from kingdra_cluster.clean_split import core_split
+from kingdra_cluster.modes import fit_state, ruc
+
+pytestmark = [
+    pytest.mark.usefixtures("eager"),
+    pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
+    pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
+]
+REFINEMENT = RUC(hidden_units=(8,), batch_size=30, n_epochs=3, n_neighbors=10)
+RESULTS = ("labels_", "probabilities_", "ensemble_labels_", "ensemble_probabilities_", "pseudo_labels_")
+
+
+def make(refine=REFINEMENT, **arguments):
+    mode = LadderIM(hidden_units=(8,), batch_size=30, learning_rate=0.02)
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "tol": None}
+    return KingdraCluster(3, mode=mode, refine=refine, random_state=0, **options | arguments)
+
+
+@pytest.fixture(scope="module")
+def refined(blobs):
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield make().fit(blobs)
+    tf.config.run_functions_eagerly(False)
+
+
+def assert_same(model, expected):
+    for name in RESULTS:
+        np.testing.assert_array_equal(getattr(model, name), getattr(expected, name), err_msg=name)
+
+
+def test_the_refined_answer_counts_and_the_ensembles_is_kept(blobs, refined):
+    plain = make(refine=None).fit(blobs)
+    assert plain.refiner_ is None
+    np.testing.assert_array_equal(refined.ensemble_probabilities_, plain.probabilities_)
+    np.testing.assert_array_equal(plain.ensemble_labels_, plain.labels_)
+    np.testing.assert_array_equal(refined.pseudo_labels_, plain.pseudo_labels_)
+    assert np.any(refined.probabilities_ != plain.probabilities_)
+    alone = clone(REFINEMENT).set_params(n_clusters=3, random_state=refined.refiner_.random_state)
+    start = np.clip(plain.probabilities_, 0, 1)
+    np.testing.assert_array_equal(alone.fit(blobs, start).probabilities_, refined.probabilities_)
+
+
+def test_new_rows_and_a_saved_folder_get_the_refined_answer(blobs, refined, tmp_path):
+    np.testing.assert_array_equal(refined.predict_proba(blobs[7:9]), refined.probabilities_[7:9])
+    refined.save(tmp_path / "model")
+    loaded = KingdraCluster.load(tmp_path / "model")
+    assert_same(loaded, refined)
+    np.testing.assert_array_equal(loaded.predict_proba(blobs), refined.probabilities_)
+    np.testing.assert_array_equal(loaded.refiner_.clean_, refined.refiner_.clean_)
+    assert loaded.get_params()["refine__n_epochs"] == 3
+    loaded.save(tmp_path / "again")
+    np.testing.assert_array_equal(KingdraCluster.load(tmp_path / "again").labels_, refined.labels_)
+
+
+def test_arguments_of_the_refinement_are_reached_through_the_ensemble(refined):
+    model = clone(refined)
+    assert model.refine is not refined.refine
+    assert not [name for name in vars(model.refine) if name.endswith("_")]
+    model.set_params(refine__learning_rate=0.5)
+    assert (model.refine.learning_rate, REFINEMENT.learning_rate) == (0.5, 0.05)
+    assert model.set_params(refine=None).get_params()["refine"] is None
+    assert refined.refine.random_state is None  # what was given is left as it was
+
+
+@pytest.mark.parametrize("killed_after", [1, 3])
+def test_a_fit_killed_while_refining_goes_on_to_the_same_bits(blobs, refined, tmp_path, monkeypatch, killed_after):
+    saved = []
+
+    def save_and_die(*arguments):
+        fit_state.save_fit(*arguments)
+        saved.append(arguments)
+        if len(saved) == killed_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ruc, "save_fit", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        make(checkpoint_dir=tmp_path).fit(blobs)
+    saved.clear()
+    monkeypatch.setattr(ruc, "save_fit", lambda *arguments: saved.append(arguments))
+    monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
+    resumed = make(checkpoint_dir=tmp_path).fit(blobs)
+    assert len(saved) == REFINEMENT.n_epochs - killed_after
+    assert_same(resumed, refined)
+
+
+def test_rounds_are_kept_when_the_refinement_is_another(blobs, tmp_path, monkeypatch):
+    make(refine=None, checkpoint_dir=tmp_path).fit(blobs)
+    monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
+    make(checkpoint_dir=tmp_path).fit(blobs)
+    with pytest.raises(ValueError, match="refinement.* belongs to another fit: n_epochs was 3 there and is 2 here"):
+        make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(n_epochs=2)).fit(blobs)
+
+
+def test_cores_of_the_graph_say_what_to_believe(blobs):
+    model = make(refine=clone(REFINEMENT).set_params(split="cores", n_epochs=1)).fit(blobs)
+    cores = core_split(model.pseudo_labels_, model.ensemble_labels_)
+    np.testing.assert_array_equal(model.refiner_.clean_start_, cores)
+    assert 0 < cores.sum() < 90
+
+
+def test_a_split_by_cores_alone_and_without_any_core(blobs):
+    labels, pseudo_labels = np.repeat([0, 1, 2], 30), np.where(np.arange(90) % 3, -1, np.repeat([0, 1, 2], 30))
+    labels[0] = 1  # a core row whose neighbours disagree, and the core too
+    pseudo_labels[0] = 1
+    model = clone(REFINEMENT).set_params(n_clusters=3, split="voted_cores", n_epochs=1)
+    found = model.fit(blobs, labels, pseudo_labels=pseudo_labels).clean_start_
+    np.testing.assert_array_equal(found, (pseudo_labels >= 0) & (np.arange(90) > 0))
+    with pytest.warns(PseudoLabelWarning, match="no row is clean by split='voted_cores'"):
+        assert model.fit(blobs, labels, pseudo_labels=np.full(90, -1)).clean_start_.all()
+    with pytest.raises(ValueError, match="split='voted_cores' wants pseudo_labels"):
+        model.fit(blobs, labels)
+
+
+@pytest.mark.parametrize(
+    ("refine", "error", "words"),
+    [
+        ("ruc", TypeError, "refine must be a RUC or None; received str"),
+        (RUC(n_epochs=0), ValueError, "n_epochs must be an integer of at least 1"),
+        (RUC(split="core"), ValueError, "the nearest is 'cores'"),
+    ],
+)
+def test_a_refinement_of_the_wrong_kind_is_refused_before_training(blobs, refine, error, words, monkeypatch):
+    monkeypatch.setattr(LadderIM, "make_network", lambda *_: pytest.fail("training began"))
+    with pytest.raises(error, match=words):
+        make(refine=refine).fit(blobs)
+
+
+@pytest.mark.slow
+def test_a_worker_process_refines_to_the_same_bits(blobs):
+    here, there = (make(n_jobs=n_jobs).fit(blobs) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(there.ensemble_labels_, here.ensemble_labels_)
+    np.testing.assert_array_equal(there.labels_, here.labels_)
