@@ -16,6 +16,7 @@ from experiments.cli import cluster_parser, export_parser, main, predict_parser,
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 HURRY = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "epochs_per_round": 1, "n_epochs": 1, "n_jobs": None}
+SLOW = {"nnm", "refinement"}  # of several trainings, which tests of their own try
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
@@ -36,6 +37,7 @@ def commands(page):
 def hurried(monkeypatch):
     """Let every fit be one of few members and a single epoch, whatever the snippet asks for."""
     from kingdra_cluster import MODES, KingdraCluster
+    from kingdra_cluster.modes import PRETEXTS, REFINERS
 
     def hurry(fit):
         def fit_in_a_hurry(self, *args, **options):
@@ -45,20 +47,28 @@ def hurried(monkeypatch):
 
         return fit_in_a_hurry
 
-    for one in {KingdraCluster, *MODES.values()}:
+    for one in {KingdraCluster, *MODES.values(), *PRETEXTS.values(), *REFINERS.values()}:
         monkeypatch.setattr(one, "fit", hurry(one.fit))
 
 
-@each_page
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem in SLOW)) for p in PAGES]
+)
 @pytest.mark.usefixtures("eager", "hurried")
 def test_python_runs(page, digits, tmp_path, monkeypatch):
     from sklearn.datasets import load_digits
 
     monkeypatch.chdir(tmp_path)
-    rows = digits[:200].astype("float32")
+    rows, truth = digits[:100].astype("float32"), load_digits().target[:100]
     np.save("rows.npy", rows)
-    names = {"X": rows, "y_true": load_digits().target[:200], "np": np}
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda return_X_y: (rows, names["y_true"]))
+    (tmp_path / "shards").mkdir()
+    for shard in range(2):
+        np.save(
+            tmp_path / "shards" / f"{shard}.npy", np.random.default_rng(shard).integers(3, size=(4, 50), dtype="uint8")
+        )
+    images = rows[:60].reshape(60, 8, 8, 1).astype("uint8")
+    names = {"X": rows, "features": rows, "images": images, "y_true": truth, "np": np}
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda return_X_y: (rows, truth))
     for block in blocks(page, "python"):
         code = compile(block, str(page), "exec")
         if "from distributed" in block:
