@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from experiments import config as configuration
+from experiments import stage_config
 from experiments.data_home import data_home
 from experiments.quiet import without_chatter
 from experiments.run_folder import pending_seeds
@@ -19,7 +20,9 @@ EPILOG = """examples:
   run_exp.py configs/kingdra_ladder_im_digits.json
   run_exp.py configs/kingdra_ladder_im_mnist.json --set cluster.n_rounds=10 --seeds 0 1 2 --n-jobs 2
   run_exp.py predict runs/kingdra_ladder_im_20news/seed_0 --texts new.txt --out labels.csv
+  run_exp.py attack runs/ruc_on_kmeans_digits/seed_0
 """
+ATTACKS = ("fgsm", "bim", "pgd")
 
 
 def run_parser():
@@ -27,7 +30,7 @@ def run_parser():
     parser = argparse.ArgumentParser(
         prog="run_exp.py",
         description="Run an experiment: data, clustering with each seed, baselines, pictures. "
-        "'run_exp.py predict --help' is about labelling new items.",
+        "'run_exp.py predict --help' is about labelling new items, 'run_exp.py attack --help' about attacking a run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,6 +59,20 @@ def predict_parser():
     return parser
 
 
+def attack_parser():
+    """Parser of ``run_exp.py attack ...``."""
+    description = "Accuracy of a finished run under attack, before and after its refinement."
+    parser = argparse.ArgumentParser(prog="run_exp.py attack", description=description)
+    parser.add_argument("run", help="folder of a seed, such as runs/ruc_on_kmeans_digits/seed_0")
+    sizes = "largest changes of an entry: of vectors in root mean squares, of images in parts of the range of a pixel"
+    parser.add_argument("--sizes", metavar="X", type=float, nargs="+", default=[0, 0.05, 0.1, 0.2, 0.4], help=sizes)
+    parser.add_argument("--attacks", metavar="NAME", nargs="+", choices=ATTACKS, default=ATTACKS, help="fgsm, bim, pgd")
+    parser.add_argument("--rows", metavar="N", type=int, default=1000, help="rows that are attacked (default: 1000)")
+    parser.add_argument("--data-home", metavar="DIR", help="folder of raw data (default: $KINGDRA_DATA or a cache)")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
 def main(argv=None):
     """Run the command line.
 
@@ -70,14 +87,15 @@ def main(argv=None):
         0, or 2 after an error that was explained in one line, or 130 after an interruption.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    command, parser = (_predict, predict_parser()) if argv[:1] == ["predict"] else (_run, run_parser())
-    args = parser.parse_args(argv[1:] if command is _predict else argv)
+    others = {"predict": (_predict, predict_parser), "attack": (_attack, attack_parser)}
+    command, parser = others.get(argv[0] if argv else None, (_run, run_parser))
+    args = parser().parse_args(argv if command is _run else argv[1:])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             command(args)
     except KeyboardInterrupt:
-        hint = "" if command is _predict else " Finished rounds are kept: the same command with --resume goes on."
+        hint = " Finished rounds are kept: the same command with --resume goes on." if command is _run else ""
         print(f"\nInterrupted.{hint}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, ImportError, OSError) as error:
@@ -96,8 +114,11 @@ def _run(args):
     if args.seeds is not None:
         config["seeds"] = configuration.check_seeds(args.seeds)
     if args.n_jobs is not None:
+        if not stage_config.is_kingdra(config["cluster"]):
+            raise ValueError("--n-jobs is for Kingdra's members; this configuration has none.")
         config["cluster"]["n_jobs"] = args.n_jobs
-    check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
+    if stage_config.is_kingdra(config["cluster"]):
+        check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if args.dry_run:
@@ -120,6 +141,19 @@ def _predict(args):
     kind = next(kind for kind in ("texts", "images", "array") if getattr(args, kind))
     with without_chatter():
         predict(args.run, kind, getattr(args, kind), args.out)
+
+
+def _attack(args):
+    from experiments.predict import check_folder
+
+    check_folder(args.run)
+    if args.rows < 1 or not all(0 <= size < float("inf") for size in args.sizes):
+        raise ValueError(f"--rows has to be positive and --sizes not negative; got {args.rows} and {args.sizes}.")
+    _set_tensorflow_up()
+    with without_chatter():
+        from experiments.attack import attack
+
+        attack(args.run, sorted(args.sizes), args.attacks, n_rows=args.rows, data_home=data_home(args.data_home))
 
 
 def _show_warning(message, category, *_, **__):
