@@ -7,6 +7,7 @@ Prints one line for each ensemble and saves the same numbers as JSON.
 
 For each, `SimilarityGraph(labels).buckets(10)` is run at several sizes.  Seconds are the least of some runs, wall
 clock, and the peak is what tracemalloc saw in a run of its own (the labels themselves, one byte each, not counted).
+"shards s" is the time of the same buckets from the merged counts of ten shards of the rows, including finding each row.
 At a small size the same buckets are also found on the full n x n matrix, for the ratio of the two times.  The growth
 exponent is the slope of log(seconds) over log(rows), by least squares, over all sizes of 10,000 rows or more.
 
@@ -14,9 +15,6 @@ exponent is the slope of log(seconds) over log(rows), by least squares, over all
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 import tracemalloc
@@ -26,9 +24,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.reports import save_report  # noqa: E402
+from kingdra_cluster.label_tuples import count_tuples, find_tuples, merge_counts  # noqa: E402
 from kingdra_cluster.similarity_graph import SimilarityGraph  # noqa: E402
 
-N_CLUSTERS = 10
+N_CLUSTERS, N_SHARDS = 10, 10
 ERROR_RATES = {"ensemble": 0.15, "distinct": 1.0}
 THRESHOLDS = {"default": {}, "reuters": {"low_agreement": 2, "high_agreement": 8}}
 
@@ -65,6 +65,14 @@ def buckets_by_matrix(labels, low_agreement=1, high_agreement=None):
     return buckets
 
 
+def buckets_by_shards(labels, **options):
+    """The same buckets from the counts of shards, as if each were a file of its own."""
+    shards = np.array_split(labels, N_SHARDS, axis=1)
+    tuples, counts = merge_counts(count_tuples(shard) for shard in shards)
+    of_tuples = SimilarityGraph(tuples, counts=counts, **options).buckets(N_CLUSTERS)
+    return np.concatenate([of_tuples[find_tuples(tuples, shard)] for shard in shards])
+
+
 def seconds_of(function, repeats):
     """Least wall-clock seconds of `repeats` calls, and the result of the last."""
     least = np.inf
@@ -96,6 +104,9 @@ def measure(kind, thresholds, n_rows, n_members, with_matrix):
         "peak_mb": peak / 1e6,
         "matrix_seconds": None,
     }
+    line["shards_seconds"], by_shards = seconds_of(lambda: buckets_by_shards(labels, **options), 1)
+    if not np.array_equal(buckets, by_shards):
+        raise AssertionError(f"the buckets of {kind}, {thresholds}, {n_rows} rows differ from those by shards")
     if with_matrix:
         line["matrix_seconds"], expected = seconds_of(lambda: buckets_by_matrix(labels, **options), 1)
         if not np.array_equal(buckets, expected):
@@ -125,7 +136,7 @@ def main(arguments=None):
     sizes = [1000, 10_000, 70_000] if options.smoke else [5000, 10_000, 70_000, 1_000_000, 10_000_000]
 
     print(f"{'kind':10}{'thresholds':>11}{'rows':>12}{'members':>9}{'tuples':>12}{'labelled':>12}", end="")
-    print(f"{'seconds':>11}{'peak MB':>10}{'n x n s':>10}{'ratio':>9}")
+    print(f"{'seconds':>11}{'peak MB':>10}{'shards s':>11}{'n x n s':>10}{'ratio':>9}")
     lines = []
     for kind in ERROR_RATES:
         for thresholds in THRESHOLDS:
@@ -134,17 +145,13 @@ def main(arguments=None):
                 lines.append(line)
                 print(f"{kind:10}{thresholds:>11}{n_rows:12,}{options.members:9}", end="")
                 print(f"{line['distinct_tuples']:12,}{line['labelled_rows']:12,}", end="")
-                print(f"{line['seconds']:11.5f}{line['peak_mb']:10.1f}", end="")
+                print(f"{line['seconds']:11.5f}{line['peak_mb']:10.1f}{line['shards_seconds']:11.5f}", end="")
                 by_matrix = line["matrix_seconds"]
                 print("" if by_matrix is None else f"{by_matrix:10.3f}{by_matrix / line['seconds']:9.0f}", flush=True)
     exponents = growth_exponents(lines)
     for name, exponent in exponents.items():
         print(f"growth exponent, {name}: {exponent:.2f}")
-    if options.output:
-        machine = {"cpu_count": os.cpu_count(), "platform": platform.platform(), "numpy": np.__version__}
-        report = {"machine": machine, "lines": lines, "growth_exponents": exponents}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    save_report(options.output, {"lines": lines, "growth_exponents": exponents})
 
 
 if __name__ == "__main__":

@@ -15,21 +15,18 @@ exponent is the slope of log(seconds) over log(rows), by least squares.
 
 import argparse
 import importlib.util
-import json
-import os
-import platform
 import sys
 import time
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import sklearn
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.reports import save_report  # noqa: E402
 from kingdra_cluster.neighbors import METRICS, nearest_neighbors  # noqa: E402
 
 N_NEIGHBORS = 20
@@ -139,12 +136,7 @@ def main(arguments=None):
     exponents = growth_exponents(lines)
     for name, exponent in exponents.items():
         print(f"growth exponent, {name}: {exponent:.2f}")
-    if options.output:
-        machine = {"cpu_count": os.cpu_count(), "platform": platform.platform()}
-        machine |= {"numpy": np.__version__, "sklearn": sklearn.__version__}
-        report = {"machine": machine, "n_neighbors": N_NEIGHBORS, "lines": lines, "growth_exponents": exponents}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    save_report(options.output, {"n_neighbors": N_NEIGHBORS, "lines": lines, "growth_exponents": exponents})
 
 
 if __name__ == "__main__":

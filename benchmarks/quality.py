@@ -112,6 +112,8 @@ def settings(summary, config):
     ]
     if "peak_rss_mb" in mean:
         parts.append(f"{mean['peak_rss_mb'] / 1000:.1f} GB in the main process")
+    if mean.get("workers_peak_rss_mb"):
+        parts.append(f"{mean['workers_peak_rss_mb'] / 1000:.1f} GB in its workers together")
     text = f"{'; '.join(parts)}.  At the end {100 * mean['coverage']:.0f} % of the rows had a pseudo-label"
     return text + (f", {100 * mean['purity']:.1f} % of them pure." if "purity" in mean else ".")
 

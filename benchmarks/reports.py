@@ -9,9 +9,10 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "joblib")
 
 
 def machine():
-    """Return what the figures depend on: processor, operating system, versions."""
+    """Return what the figures depend on: processor, its load at the end, operating system, versions."""
     return {
         "cpu_count": os.cpu_count(),
+        "load_average": os.getloadavg()[1] if hasattr(os, "getloadavg") else None,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
@@ -23,7 +24,7 @@ def print_table(head, lines):
 
     Floats are shown with three significant digits, None as a dash.
     """
-    cells = [[_text(value) for value in line] for line in lines]
+    cells = [[text_of(value) for value in line] for line in lines]
     widths = [max(len(row[column]) for row in [head, *cells]) for column in range(len(head))]
     for row in [head, *cells]:
         first, *rest = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -31,7 +32,8 @@ def print_table(head, lines):
     print(flush=True)
 
 
-def _text(value):
+def text_of(value):
+    """Return a value as text for a cell."""
     if value is None:
         return "-"
     if isinstance(value, float):

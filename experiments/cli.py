@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from experiments import config as configuration
 from experiments import stage_config
 from experiments.data_home import data_home
+from experiments.own_command import own_config
 from experiments.quiet import without_chatter
 from experiments.run_folder import pending_seeds
 from kingdra_cluster.validation import check_ensemble
@@ -21,6 +22,8 @@ EPILOG = """examples:
   run_exp.py configs/kingdra_ladder_im_mnist.json --set cluster.n_rounds=10 --seeds 0 1 2 --n-jobs 2
   run_exp.py predict runs/kingdra_ladder_im_20news/seed_0 --texts new.txt --out labels.csv
   run_exp.py attack runs/ruc_on_kmeans_digits/seed_0
+  run_exp.py report runs/kingdra_ladder_im_digits
+  run_exp.py cluster --images photos --n-clusters 12
 """
 ATTACKS = ("fgsm", "bim", "pgd")
 
@@ -30,11 +33,30 @@ def run_parser():
     parser = argparse.ArgumentParser(
         prog="run_exp.py",
         description="Run an experiment: data, clustering with each seed, baselines, pictures. "
-        "'run_exp.py predict --help' is about labelling new items, 'run_exp.py attack --help' about attacking a run.",
+        "Other commands, each with its own --help: cluster (your own data), predict (label new items), report, "
+        "export (a model for elsewhere), attack (accuracy under attack).",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", help="a configuration file, also one of the published Kingdra code")
+    _add_run_options(parser)
+    return parser
+
+
+def cluster_parser():
+    """Parser of ``run_exp.py cluster ...``."""
+    parser = argparse.ArgumentParser(prog="run_exp.py cluster", description="Cluster data of your own.")
+    items = parser.add_mutually_exclusive_group(required=True)
+    items.add_argument("--images", metavar="DIR", help="a folder of images, sub-folders included")
+    items.add_argument("--texts", metavar="FILE", help="a file with a text a line, a table, or a folder of .txt files")
+    items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz or .csv file")
+    parser.add_argument("--n-clusters", metavar="K", type=int, required=True, help="number of clusters")
+    parser.add_argument("--pixels", action="store_true", help="cluster 32 x 32 grey pixels: no pretrained network")
+    _add_run_options(parser)
+    return parser
+
+
+def _add_run_options(parser):
     parser.add_argument("--set", metavar="A.B=VALUE", action="append", default=[], nargs="+", help="change one value")
     parser.add_argument("--data-home", metavar="DIR", help="folder of raw data (default: $KINGDRA_DATA or a cache)")
     parser.add_argument("--output", metavar="DIR", help="folder of the run (default: runs/<name>)")
@@ -43,7 +65,6 @@ def run_parser():
     parser.add_argument("--resume", action="store_true", help="skip finished seeds, go on with unfinished ones")
     parser.add_argument("--dry-run", action="store_true", help="print the complete configuration and stop")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    return parser
 
 
 def predict_parser():
@@ -73,6 +94,26 @@ def attack_parser():
     return parser
 
 
+def report_parser():
+    """Parser of ``run_exp.py report ...``."""
+    parser = argparse.ArgumentParser(prog="run_exp.py report", description="Make the page of a finished run again.")
+    parser.add_argument("run", help="folder of a run, or of the seed that is to be shown in detail")
+    parser.add_argument("--data-home", metavar="DIR", help="folder of raw data, for runs without exhibits.json")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
+def export_parser():
+    """Parser of ``run_exp.py export ...``."""
+    description = "Write model and features of a finished seed as one model that runs without this package."
+    parser = argparse.ArgumentParser(prog="run_exp.py export", description=description)
+    parser.add_argument("run", help="folder of a seed, such as runs/kingdra_ladder_im_digits/seed_0")
+    parser.add_argument("--out", metavar="PATH", required=True, help="new folder, or new .onnx file")
+    parser.add_argument("--format", choices=["savedmodel", "onnx"], default="savedmodel")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
 def main(argv=None):
     """Run the command line.
 
@@ -87,15 +128,22 @@ def main(argv=None):
         0, or 2 after an error that was explained in one line, or 130 after an interruption.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    others = {"predict": (_predict, predict_parser), "attack": (_attack, attack_parser)}
-    command, parser = others.get(argv[0] if argv else None, (_run, run_parser))
+    commands = {
+        "attack": (_attack, attack_parser),
+        "cluster": (_cluster, cluster_parser),
+        "export": (_export, export_parser),
+        "predict": (_predict, predict_parser),
+        "report": (_report, report_parser),
+    }
+    command, parser = commands.get(argv[0] if argv else None, (_run, run_parser))
     args = parser().parse_args(argv if command is _run else argv[1:])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             command(args)
     except KeyboardInterrupt:
-        hint = " Finished rounds are kept: the same command with --resume goes on." if command is _run else ""
+        kept = " Finished rounds are kept: the same command with --resume goes on."
+        hint = kept if hasattr(args, "resume") else ""
         print(f"\nInterrupted.{hint}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, ImportError, OSError) as error:
@@ -111,6 +159,19 @@ def _run(args):
     folders = (Path(args.config).parent, Path.cwd(), home)
     overrides = [item for group in args.set for item in group]
     config, notes = configuration.load(args.config, overrides, folders)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    _start(config, args, home)
+
+
+def _cluster(args):
+    kind = next(kind for kind in ("images", "texts", "array") if getattr(args, kind))
+    overrides = [item for group in args.set for item in group]
+    config = own_config(kind, getattr(args, kind), args.n_clusters, plain=args.pixels, overrides=overrides)
+    _start(config, args, data_home(args.data_home))
+
+
+def _start(config, args, home):
     if args.seeds is not None:
         config["seeds"] = configuration.check_seeds(args.seeds)
     if args.n_jobs is not None:
@@ -119,8 +180,6 @@ def _run(args):
         config["cluster"]["n_jobs"] = args.n_jobs
     if stage_config.is_kingdra(config["cluster"]):
         check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
     if args.dry_run:
         print(json.dumps(config, indent=2, ensure_ascii=False))
         return
@@ -141,6 +200,22 @@ def _predict(args):
     kind = next(kind for kind in ("texts", "images", "array") if getattr(args, kind))
     with without_chatter():
         predict(args.run, kind, getattr(args, kind), args.out)
+
+
+def _export(args):
+    _set_tensorflow_up()
+    with without_chatter():
+        from experiments.export import export
+
+        export(args.run, args.out, args.format)
+
+
+def _report(args):
+    _set_tensorflow_up()
+    with without_chatter():
+        from experiments.report import report
+
+        print(report(args.run, None if args.data_home is None else data_home(args.data_home)))
 
 
 def _attack(args):

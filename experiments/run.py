@@ -1,12 +1,13 @@
 """One experiment: data, features, an estimator for each seed, and a folder that says all of it."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from experiments.baselines import kmeans_labels, scores
+from experiments.exhibits import write_exhibits
+from experiments.measure import measure
+from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
     pending_seeds,
@@ -41,11 +42,16 @@ class Prepared:
         What turned items into rows, to be saved with the model.
     about : dict
         Name, rows, columns and source, for the manifest.
+    texts, filenames, feature_names : sequence of str, optional
+        The items, where they are texts; the file of each item and the name of each column, where they are known.
     """
 
-    def __init__(self, X, truth, class_names, images, features, about):
+    def __init__(
+        self, X, truth, class_names, images, features, about, *, texts=None, filenames=None, feature_names=None
+    ):
         self.X, self.truth, self.class_names, self.images = X, truth, class_names, images
         self.features, self.about = features, about
+        self.texts, self.filenames, self.feature_names = texts, filenames, feature_names
 
 
 def prepare(section, data_home=None):
@@ -77,7 +83,8 @@ def prepare(section, data_home=None):
     item_shape = [] if texts is not None else list(bunch.X.shape[1:])
     about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
     about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
-    return Prepared(X, bunch.y, bunch.class_names, images, features, about)
+    named = {key: bunch.get(key) for key in ("filenames", "feature_names")}
+    return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 
 def run(config, folder, *, data_home=None, resume=False):
@@ -117,11 +124,12 @@ def run(config, folder, *, data_home=None, resume=False):
             run_seed(config, data, seed_folder(folder, seed), seed, data_home)
     summary = summarize(folder)
     _draw_scores(folder)
+    write_report(folder)
     if "kmeans" in summary["mean"]:
         print(f"\n{config['name']}, seeds {summary['seeds']}, percent\n{table(summary)}")
     if "ensemble_round" in summary["mean"]:
         print(MEMBERS_NOTE.format(f"{summary['mean']['ensemble_round'] + 1:g}"))
-    print(f"results in {folder}")
+    print(f"results in {folder}; open {Path(folder) / 'report.html'} in a browser")
     return summary
 
 
@@ -140,96 +148,16 @@ def run_seed(config, data, folder, seed, data_home=None):
         write_epochs(folder / f"history_{name}.jsonl", getattr(stages.fitted[name], "history_", []))
     names = data.truth if data.class_names is None else data.class_names
     classes = None if data.truth is None else [names[i] for i in data.truth]
+    known = {"classes": classes, "filenames": data.filenames}
     for name, answer in {"labels.csv": stages.answer, "labels_unrefined.csv": cluster}.items():
         if name == "labels.csv" or stages.last == "refine":
             confidence = np.max(answer.probabilities_, axis=1)
-            write_labels(folder / name, answer.labels_, confidence, stages.pseudo_labels, classes)
+            write_labels(folder / name, answer.labels_, confidence, stages.pseudo_labels, **known)
     _draw(folder / "figures", stages, history.read(), data, seed)
+    write_exhibits(folder / "exhibits.json", stages.shown, data, seed)
     write_json(folder / "metrics.json", measure(stages, history.read(), data, seed))
     for finished in [*(folder / "checkpoints").glob("round_*"), folder / "checkpoints" / "refine"]:
         shutil.rmtree(finished, ignore_errors=True)  # hundreds of MB that nothing can go on from any more
-
-
-def measure(stages, history, data, seed):
-    """Content of ``metrics.json``: scores of each stage and of k-means, how it went, seconds and memory.
-
-    Mean member and aligned ensemble are those after Kingdra's last round without pseudo-labels before the first with
-    them: what the same training gives without the graph.
-    """
-    kingdra = is_kingdra(stages.config["cluster"])
-    metrics = {"seed": seed}
-    if data.truth is not None:
-        metrics["kmeans"] = scores(data.truth, kmeans_labels(data.X, stages.fitted["cluster"].n_clusters, seed))
-        metrics |= _judge_rounds(stages, history, data.truth) if kingdra else _judge_clustering(stages, data.truth)
-        if stages.last == "refine":
-            metrics |= _judge_refinement(stages, data.truth)
-    if kingdra:
-        last = history[-1]
-        metrics |= {key: last[key] for key in ("agreement", "coverage", "clusters", "member_epochs")}
-        metrics |= {"rounds": len(history), "supervised_rounds": sum(bool(line["supervised"]) for line in history)}
-    else:
-        metrics["clusters"] = len(np.unique(stages.fitted["cluster"].labels_))
-    seconds = dict(stages.seconds)
-    if kingdra:
-        seconds["cluster"] = sum(line["seconds"] for line in history)
-    return {
-        **metrics,
-        "seconds": sum(seconds.values()),
-        "stage_seconds": seconds,
-        "peak_rss_mb": peak_rss_mb(),
-        "rows": int(data.X.shape[0]),
-        "columns": int(np.prod(data.X.shape[1:])),
-    }
-
-
-def _judge_rounds(stages, history, truth):
-    from kingdra_cluster.unsup_metrics import ECE
-
-    cluster = stages.fitted["cluster"]
-    first = next((i for i, line in enumerate(history) if line["supervised"]), len(history))
-    before = history[max(0, first - 1)]
-    return {
-        "member_mean": before["member_mean"],
-        "ensemble": {score: before[score] for score in ("acc", "nmi", "ari")},
-        "ensemble_round": before["round"],
-        "kingdra": scores(truth, cluster.labels_),
-        "members_at_end": history[-1]["member_mean"],
-        "purity": history[-1]["purity"],
-        "ece": float(ECE(truth, cluster.probabilities_)),
-    }
-
-
-def _judge_clustering(stages, truth):
-    from kingdra_cluster.unsup_metrics import ECE
-
-    cluster = stages.fitted["cluster"]
-    return {"cluster": scores(truth, cluster.labels_), "ece": float(ECE(truth, cluster.probabilities_))}
-
-
-def _judge_refinement(stages, truth):
-    """Scores of the refined answer, and of the rows that RUC believed at first and in the end."""
-    from kingdra_cluster.clean_split import split_quality
-    from kingdra_cluster.unsup_metrics import ECE
-
-    refined = stages.answer
-    found = {"refined": scores(truth, refined.labels_), "refined_ece": float(ECE(truth, refined.probabilities_))}
-    start = stages.fitted["cluster"].labels_
-    for when, labels in (("start", start), ("end", refined.labels_)):
-        clean = getattr(refined, "clean_start_" if when == "start" else "clean_", None)
-        if clean is not None:
-            precision, coverage = split_quality(clean, labels, truth)
-            found[f"clean_at_{when}"] = {"precision": precision, "coverage": coverage}
-    return found
-
-
-def peak_rss_mb():
-    """Largest resident memory of this process (not of its workers), in MB; None where unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _write_identity(folder, config, data, seed):

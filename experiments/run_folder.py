@@ -63,9 +63,9 @@ def pending_seeds(folder, config, resume):
     return [seed for seed in config["seeds"] if not (seed_folder(folder, seed) / "metrics.json").exists()]
 
 
-def write_json(path, content):
-    """Write JSON with an indent."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def write_json(path, content, indent=2):
+    """Write JSON, with an indent unless it is None."""
+    write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
 
 
 def read_json(path):
@@ -131,8 +131,8 @@ def write_epochs(path, history):
         write_text(path, "\n".join(lines) + "\n")
 
 
-def write_labels(path, labels, confidence, pseudo_labels, classes=None):
-    """Write ``labels.csv``: row, label, confidence, pseudo_label (blank where unsure) and, where known, the class.
+def write_labels(path, labels, confidence, pseudo_labels, classes=None, filenames=None):
+    """Write ``labels.csv``: row, label, confidence, pseudo_label (blank where unsure), where known class and file.
 
     Parameters
     ----------
@@ -144,13 +144,16 @@ def write_labels(path, labels, confidence, pseudo_labels, classes=None):
         Largest probability of each row.
     classes : sequence of length n, optional
         True class of each row.
+    filenames : sequence of length n, optional
+        File that each row was read from.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["row", "label", "confidence", "pseudo_label", *([] if classes is None else ["class"])])
+    known = {name: values for name, values in (("class", classes), ("file", filenames)) if values is not None}
+    writer.writerow(["row", "label", "confidence", "pseudo_label", *known])
     for row, label in enumerate(labels):
         pseudo_label = "" if pseudo_labels[row] < 0 else int(pseudo_labels[row])
-        more = [] if classes is None else [classes[row]]
+        more = [values[row] for values in known.values()]
         writer.writerow([row, int(label), f"{confidence[row]:.6f}", pseudo_label, *more])
     write_text(path, buffer.getvalue())
 

@@ -80,6 +80,15 @@ def is_kingdra(section):
     return section.get("name", KINGDRA) == KINGDRA
 
 
+def stage_names(config):
+    """Names of the stages of a complete configuration, in order: of Kingdra that of its members' mode."""
+    cluster = config["cluster"]
+    names = [cluster["mode"]["name"] if is_kingdra(cluster) else cluster["name"]]
+    if "pretext" in config:
+        names.insert(0, config["pretext"]["mode"])
+    return names + [config["refine"]["mode"]] if "refine" in config else names
+
+
 def sees_items(section, config):
     """Whether a stage of a complete configuration sees the items themselves, not the features of a pretext."""
     backbone = section.get("backbone")

@@ -6,6 +6,7 @@ A stage that is finished is loaded instead, so that a resumed seed goes on with 
 import importlib
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -65,6 +66,18 @@ class Stages:
     def answer(self):
         """The estimator whose labels count."""
         return self.fitted[self.last]
+
+    @property
+    def shown(self):
+        """What a report shows: the answer that counts and, of Kingdra, the graph and members behind it."""
+        found = {name: getattr(self.answer, name) for name in ("labels_", "probabilities_")}
+        found["pseudo_labels_"] = self.pseudo_labels
+        cluster = self.fitted["cluster"]
+        kept = ["similarity_graph_"]
+        if "pretext" not in self.fitted:  # members read the rows of the data
+            kept += ["members_", "spaces"]
+        found |= {name: getattr(cluster, name) for name in kept if hasattr(cluster, name)}
+        return SimpleNamespace(**found)
 
     @property
     def pseudo_labels(self):

@@ -16,7 +16,9 @@ _HOMES = {
     "PseudoLabelWarning": "exceptions",
     "RUC": "modes",
     "SelfLabel": "modes",
+    "SimCLR": "modes",
     "SimilarityGraph": "similarity_graph",
+    "estimate_n_clusters": "cluster_count",
 }
 
 __all__ = sorted(_HOMES)

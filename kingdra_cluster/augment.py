@@ -20,7 +20,7 @@ from kingdra_cluster.randaugment import (
 )
 
 
-def simclr_view(images, seed):
+def simclr_view(images, seed, *, smallest_area=0.2, flip=True, jitter=1.0):
     """Random resized crop (area 0.2 to 1), flip, colour jitter (0.4, 0.4, 0.4, 0.1; of 80 %), grey (20 %).
 
     Parameters
@@ -28,6 +28,12 @@ def simclr_view(images, seed):
     images : array or tensor of shape (n, height, width, 1 or 3)
         ``uint8``, or floating in [0, 1].
     seed : sequence of int, or integer tensor of shape (k,)
+    smallest_area : float, default=0.2
+        Of a crop, as part of the image.
+    flip : bool, default=True
+        Whether half of the views are mirrored, left to right.
+    jitter : float, default=1.0
+        Multiplies the strengths of brightness, contrast, saturation and hue.
 
     Returns
     -------
@@ -44,7 +50,7 @@ def simclr_view(images, seed):
     >>> simclr_view(images, (0, 3, 7)).shape.as_list()
     [2, 32, 32, 3]
     """
-    return _simclr(_check_images(images), _check_seed(seed))
+    return _simclr(_check_images(images), _check_seed(seed), smallest_area, flip, jitter)
 
 
 def nnm_strong_view(images, seed, *, padding=0.125, largest_cutout=0.5):
@@ -172,10 +178,11 @@ VIEWS = {
 
 
 @tf.function
-def _simclr(images, seed):
+def _simclr(images, seed, smallest_area, flip, jitter):
     geometry, colour = _split(_key(seed), 2)
-    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), geometry)
-    return tf.transpose(image_ops.colour_jitter(planes, colour), (0, 2, 3, 1))
+    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), geometry, smallest_area, flip)
+    strengths = tuple(jitter * strength for strength in image_ops.JITTER)
+    return tf.transpose(image_ops.colour_jitter(planes, colour, strengths=strengths), (0, 2, 3, 1))
 
 
 @tf.function
@@ -220,11 +227,12 @@ def _vector(rows, seed, noise, dropout):
     return rows * kept + noise * tf.random.stateless_normal(tf.shape(rows), add, alg="philox")
 
 
-def _random_crops(planes, seed):
-    crop, flip = _split(seed, 2)
+def _random_crops(planes, seed, smallest_area=0.2, flip=True):
+    crop, turn = _split(seed, 2)
     n_images, (height, width) = tf.shape(planes)[0], planes.shape[2:]
-    crops = image_ops.draw_crops(crop, n_images, height, width, 0.2)
-    cropped = image_ops.crop_and_flip(planes, crops, tf.round(uniform(flip, (n_images,))))
+    crops = image_ops.draw_crops(crop, n_images, height, width, smallest_area)
+    flips = tf.round(uniform(turn, (n_images,))) if flip else tf.zeros(n_images)
+    cropped = image_ops.crop_and_flip(planes, crops, flips)
     return tf.clip_by_value(cropped, 0.0, 1.0)  # weights that add up to 1 but for rounding
 
 

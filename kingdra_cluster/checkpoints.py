@@ -1,11 +1,25 @@
 """Checkpoints of a fit: one folder a round, one file a finished member, valid only for the same data and settings."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from kingdra_cluster.persistence import data_hash, manifest, read_arrays, read_json, write_arrays, write_json
+from kingdra_cluster.persistence import (
+    data_hash,
+    manifest,
+    read_arrays,
+    read_json,
+    remove_unfinished,
+    write_arrays,
+    write_json,
+)
 from kingdra_cluster.saving import jsonable
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FREE_ARGUMENTS = {"mode", "refine", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
 
@@ -55,12 +69,31 @@ class Checkpoints:
     ------
     ValueError
         If the folder holds the checkpoints of another fit; the message names what differs.
+    RuntimeError
+        If another fit, in this process or another one of this machine, is using the folder.
     """
 
     def __init__(self, folder, identity):
         self._temporary = tempfile.TemporaryDirectory(prefix="kingdra_cluster-") if folder is None else None
         self.folder = Path(folder or self._temporary.name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.folder)
+        try:
+            self._check(identity)
+        except BaseException:
+            self.close()
+            raise
+        remove_unfinished(self.folder)
+        self._prune()  # a kill may have come in between
+
+    def _check(self, identity):
+        """Write down whose the folder is, or compare."""
         if not (self.folder / "run.json").is_file():
+            if any(self.folder.glob("round_*")):
+                raise ValueError(
+                    f"checkpoint_dir={str(self.folder)!r} holds rounds of a fit but no run.json that says which; "
+                    "give another folder"
+                )
             write_json(self.folder / "run.json", identity)
         self._compare(read_json(self.folder / "run.json", keys=()), identity)
 
@@ -76,25 +109,65 @@ class Checkpoints:
         """Return the file of a member's state after a round."""
         return self.folder / f"round_{round_index:04d}" / f"member_{member:03d}.npz"
 
+    def check_members(self, round_index, n_members):
+        """Raise ``FileNotFoundError`` if a worker has written a member's state where this process can't see it."""
+        for member in range(n_members):
+            path = self.member_path(round_index, member)
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{path} was written on another machine; give a checkpoint_dir on a disk that all workers share"
+                )
+
     def save_round(self, round_index, progress, arrays):
         """Mark a round as finished, then drop the rounds before it."""
         current = self.folder / f"round_{round_index:04d}"
         write_arrays(current / "round.npz", **arrays)
         write_json(current / "round.json", progress)
-        for older in self.folder.glob("round_*"):
-            if older.name < current.name:
-                shutil.rmtree(older)
+        self._prune()
 
     def last_round(self):
         """Return index, progress and arrays of the last finished round, or None."""
-        finished = sorted(self.folder.glob("round_*/round.json"))
-        if not finished:
+        folder = self._last_folder()
+        if folder is None:
             return None
-        folder = finished[-1].parent
         index = int(folder.name.removeprefix("round_"))
-        return index, read_json(finished[-1], keys=()), read_arrays(folder / "round.npz")
+        return index, read_json(folder / "round.json", keys=()), read_arrays(folder / "round.npz")
+
+    def _last_folder(self):
+        return max((path.parent for path in self.folder.glob("round_*/round.json")), default=None)
+
+    def _prune(self):
+        """Drop the rounds before the last finished one."""
+        last = self._last_folder()
+        for folder in self.folder.glob("round_*"):
+            if last is not None and folder < last:
+                shutil.rmtree(folder)
 
     def close(self):
-        """Remove a temporary folder."""
+        """Let others use the folder; remove a temporary one."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _lock(folder):
+    """Return a handle that keeps other fits out of a folder until it is closed, or its process ends in any way.
+
+    None where the system has no such locks.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise RuntimeError(
+            f"checkpoint_dir={str(folder)!r} is in use by another fit; wait for it or stop it"
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle

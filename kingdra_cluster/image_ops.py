@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, hue
 LUMA = {1: (1.0,), 3: (0.299, 0.587, 0.114)}  # ITU-R 601, as in Pillow
 YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 
@@ -72,7 +73,7 @@ def _bilinear_weights(start, length, size):
 # Colour
 
 
-def colour_jitter(planes, seed, *, strengths=(0.4, 0.4, 0.4, 0.1), probability=0.8, grey_probability=0.2):
+def colour_jitter(planes, seed, *, strengths=JITTER, probability=0.8, grey_probability=0.2):
     """Change brightness, contrast, saturation and hue in an order of each image's own; make some images grey.
 
     Every change is linear in the colours, so all of an image's become one matrix and one offset, and the result is

@@ -1,27 +1,27 @@
 """Kingdra: an ensemble of clustering networks, pseudo-labels where they agree, and so round after round."""
 
 import warnings
+from copy import copy
 
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity
+from kingdra_cluster.cluster_count import estimate_n_clusters
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale
+from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.progress import report, round_line
-from kingdra_cluster.pseudo_labels import aligned_average
+from kingdra_cluster.progress import detail_line, report, round_line
 from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
-from kingdra_cluster.saved_ensemble import load_ensemble, save_ensemble
 from kingdra_cluster.spaces import check_spaces, columns
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
-class KingdraCluster(ClusterMixin, BaseEstimator):
+class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     """Clustering by ensemble pseudo-labelling.
 
     Several networks cluster the rows without supervision.  The rows on which they agree become
@@ -29,22 +29,23 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=10
+    n_clusters : int or "auto", default=10
+        "auto" takes the estimate of `estimate_n_clusters`, kept as ``cluster_count_``.
     mode : str or ClusteringMode, default="ladder"
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
     n_members : int, default=10
-    n_rounds : int, default=3
+    n_rounds : int, default=2
         Trainings in all, the first one included.
-    start : {"spectral", None}, default="spectral"
-        What the first round teaches: a spectral clustering of each member's own sample of rows, or (as published)
-        nothing, so that it is unsupervised.
+    start : {"communities", None}, default="communities"
+        What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
+        the rows, or (as published) nothing, so that it is unsupervised.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
     labeller : str, default="consensus"
-        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" groups the members' clusters and
-        takes the surest rows of every group; "published" takes dense cores of the similarity graph, equally many
-        rows of each.
+        Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" aligns the members and takes
+        the rows of every cluster that most of them hold; "published" takes dense cores of the similarity graph,
+        equally many rows of each.
     low_agreement : int, default=1
         Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None
@@ -67,7 +68,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         Refines the ensemble's answer after the last round, on all columns of X.  Its ``n_clusters``, ``random_state``,
         ``verbose`` and ``checkpoint_dir`` are set by the ensemble.
     n_jobs : int or None, default=None
-        Worker processes for the members, as in scikit-learn.
+        Worker processes for the members, as in scikit-learn.  Inside ``joblib.parallel_config("dask")`` the members
+        are trained by the workers of the cluster, which need ``checkpoint_dir`` on a disk that all of them share.
     threads_per_member : int, default=1
         TensorFlow's threads for each member, wherever it is trained.
     checkpoint_dir : path or None, default=None
@@ -80,7 +82,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Drives weights, order and noise.  The same integer gives the same bits, whatever ``n_jobs``.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints a line a round, 2 also its losses.
 
     Attributes
     ----------
@@ -104,6 +106,7 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         Common name of every member's clusters.
     scale_ : float, or list of float where there are spaces
         Divides X, or each member's columns.
+    n_clusters_ : int
     n_features_in_ : int
 
     Notes
@@ -135,8 +138,8 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         *,
         mode="ladder",
         n_members=10,
-        n_rounds=3,
-        start="spectral",
+        n_rounds=2,
+        start="communities",
         epochs_first_round=None,
         epochs_per_round=None,
         labeller="consensus",
@@ -199,19 +202,24 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
             Before any long work, if an argument, X or the folder of checkpoints is not as expected.
         """
         self.check_parameters()
-        mode = self._member_mode()
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         check_spaces(self.spaces, X.shape[1])
+        self.n_clusters_ = self.n_clusters
+        if self.n_clusters == "auto":
+            self.cluster_count_ = estimate_n_clusters(columns(X, self.spaces, 0), seed=seed)
+            self.n_clusters_ = self.cluster_count_.n_clusters
+        settings = self._with_clusters(self.n_clusters_)
+        mode = settings._member_mode()
         scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]
         self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
-        identity = {} if self.checkpoint_dir is None else fit_identity(self, mode, X, seed)
+        identity = {} if self.checkpoint_dir is None else fit_identity(settings, mode, X, seed)
         checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
             with workers:
                 options = {"seed": seed, "scales": scales, "workers": workers, "checkpoints": checkpoints}
-                for state in train_rounds(self, mode, X, **options):
+                for state in train_rounds(settings, mode, X, **options):
                     self._take(state)
                 if self.refine is not None:
                     self.refiner_ = refine(self, X, seed=seed, workers=workers, checkpoints=checkpoints)
@@ -223,10 +231,10 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
                 self.members_.append(member_classifier(mode, path, seen, scales[member % len(scales)]))
         finally:
             checkpoints.close()
-        empty = sorted(set(range(self.n_clusters)) - set(self.labels_.tolist()))
+        empty = sorted(set(range(self.n_clusters_)) - set(self.labels_.tolist()))
         if empty:
             warnings.warn(
-                f"clusters {empty} of {self.n_clusters} lost all their rows; fewer n_clusters, mi_weight_later=None "
+                f"clusters {empty} of {self.n_clusters_} lost all their rows; fewer n_clusters, mi_weight_later=None "
                 "(which asks for balance) or more epochs_first_round may help",
                 CollapseWarning,
                 stacklevel=2,
@@ -242,52 +250,26 @@ class KingdraCluster(ClusterMixin, BaseEstimator):
         self.similarity_graph_ = state.graph
         if self.verbose:
             report(round_line(self.history_[-1], self.n_rounds, len(self.labels_), self.start))
+        if self.verbose > 1:
+            report(detail_line(self.history_[-1]))
         for callback in self.callbacks or ():
             callback(self, self.history_[-1])
 
     def check_parameters(self):
         """Raise on the first argument, of the ensemble, its mode or its refinement, that is out of range."""
         check_ensemble(self)
-        self._member_mode().check_parameters()
-        refining_mode(self)
-
-    def predict_proba(self, X):
-        """Return the mean probabilities of the aligned members, or the refined ones, shape (n, n_clusters).
-
-        A row's answer does not depend on the other rows.
-        """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        if self.refiner_ is not None:
-            return self.refiner_.predict_proba(X)
-        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
-        return aligned_average(outputs, self.mappings_)
-
-    def predict(self, X):
-        """Return the most probable cluster of every row, shape (n,)."""
-        return self.predict_proba(X).argmax(axis=1)
-
-    def save(self, folder):
-        """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all.
-
-        Parameters
-        ----------
-        folder : path
-            New, empty, or a saved estimator, which is replaced.
-        """
-        check_is_fitted(self)
-        save_ensemble(self, self._member_mode(), folder)
-
-    @classmethod
-    def load(cls, folder):
-        """Load what `save` wrote; nothing is unpickled and no code of the folder is run.
-
-        A ``mode`` of the user's own, or a ``backbone`` that is a model, is not restored: it is None then.
-        """
-        return load_ensemble(cls, folder)
+        settings = self._with_clusters(2) if self.n_clusters == "auto" else self
+        settings._member_mode().check_parameters()
+        refining_mode(self.refine, settings.n_clusters)
 
     def __sklearn_tags__(self):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
+
+    def _with_clusters(self, n_clusters):
+        """Return a shallow copy with that number of clusters."""
+        settings = copy(self)
+        settings.n_clusters = n_clusters
+        return settings
 
     def _member_mode(self):
         """Return the members' hyper-parameters, with what the ensemble decides filled in."""

@@ -55,6 +55,66 @@ def group(keys):
     return order, np.flatnonzero(np.r_[np.ones(min(keys.size, 1), dtype=bool), keys[1:] != keys[:-1]])
 
 
+def count_tuples(labels, counts=None):
+    """Count the distinct label tuples of some rows.
+
+    Parameters
+    ----------
+    labels : array of int, shape (m, n)
+        Non-negative.
+    counts : (n,) array of int, optional
+        How often each column occurs; None is once.
+
+    Returns
+    -------
+    tuples : array of unsigned int, shape (m, s)
+        The distinct columns in the order in which they first occur.
+    counts : (s,) int64
+    """
+    order, starts = group(row_keys(labels))
+    first = np.minimum.reduceat(order, starts) if starts.size else order
+    if counts is None:
+        totals = np.diff(starts, append=order.size)
+    else:
+        totals = np.add.reduceat(counts[order], starts, dtype=np.int64) if starts.size else starts
+    by_first = np.argsort(first)
+    return smallest_type(labels[:, first[by_first]]), totals[by_first]
+
+
+def merge_counts(parts):
+    """Merge the counted tuples of consecutive shards of rows: exactly what counting all the rows at once gives.
+
+    Parameters
+    ----------
+    parts : iterable of tuples (tuples, counts)
+        From `count_tuples`, or from this function, in the order of the rows.
+
+    Returns
+    -------
+    tuples, counts
+        As of `count_tuples`.  `SimilarityGraph(tuples, counts=counts)` is the graph of all the rows.
+
+    Examples
+    --------
+    >>> shards = np.array([[0, 1, 1], [0, 2, 2]]), np.array([[1, 0], [2, 1]])
+    >>> tuples, counts = merge_counts(count_tuples(labels) for labels in shards)
+    >>> tuples.tolist(), counts.tolist()
+    ([[0, 1, 0], [0, 2, 1]], [1, 3, 1])
+    """
+    tuples, counts = zip(*parts, strict=True)
+    return count_tuples(np.concatenate(tuples, axis=1), np.concatenate(counts))
+
+
+def find_tuples(tuples, labels):
+    """Return which of the distinct `tuples` (m, s) each column of `labels` (m, n) is: (n,) int, -1 = none of them."""
+    n_tuples = tuples.shape[1]
+    order, starts = group(row_keys(np.concatenate([tuples, labels], axis=1)))
+    first = np.minimum.reduceat(order, starts) if starts.size else order
+    found = np.empty(order.size, dtype=np.int64)
+    found[order] = np.repeat(np.where(first < n_tuples, first, -1), np.diff(starts, append=order.size))
+    return found[n_tuples:]
+
+
 def agreement(tuples, others):
     """In how many members the label tuples agree: columns of `tuples` (m, ...) and `others` (m, ...), broadcast."""
     shape = np.broadcast_shapes(tuples.shape[1:], others.shape[1:])

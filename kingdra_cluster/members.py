@@ -1,6 +1,9 @@
 """One member's share of a round: a function of its arguments alone, run here, in a worker process or on a cluster."""
 
 import json
+import os
+import socket
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,15 +15,44 @@ from sklearn.base import clone
 from kingdra_cluster.batches import RowBatches, feed
 from kingdra_cluster.modes.base import check_loss, predict_rows
 from kingdra_cluster.persistence import read_arrays, write_arrays
+from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
+from kingdra_cluster.shared_rows import opened
+from kingdra_cluster.starts import community_start
+
+_one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
 
 
 class MemberResult(NamedTuple):
-    """What a member hands back: where its state lies, its answer for every row and the means of its loss terms."""
+    """What a member hands back.
+
+    Where its state lies, its answer for every row, the means of its loss terms, and in which process it was made (of
+    which machine, with which number) that has so far needed how much memory.
+    """
 
     path: str
     probabilities: np.ndarray
     losses: dict
+    process: tuple = ()
+    peak_mb: float = 0.0
+
+
+def workers_peak_mb(results):
+    """Return the sum of the largest resident memories of all processes but this one that made some results."""
+    peaks = {}
+    for result in results:
+        peaks[result.process] = max(result.peak_mb, peaks.get(result.process, 0.0))
+    return round(sum(peak for process, peak in peaks.items() if process != _this_process()), 1)
+
+
+def _this_process():
+    """Return what tells this process from all others: the machine's name and the process's number."""
+    return socket.gethostname(), os.getpid()
+
+
+def member_start(neighbors, n_clusters, **options):
+    """`community_start` of lists of neighbours that may be `SharedRows`."""
+    return community_start(opened(neighbors), n_clusters, **options)
 
 
 def claim_threads(threads):
@@ -41,14 +73,14 @@ def claim_threads(threads):
     return True
 
 
-def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads):
+def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads, space=None):
     """Train one member for one round and let it label every row.
 
     Parameters
     ----------
     mode : ClusteringMode
         Hyper-parameters, not fitted.
-    X : array or CSR matrix of shape (n, n_features)
+    X : array or CSR matrix of shape (n, n_features), or SharedRows
     source : path or None
         The member's state after the last round; None starts afresh from ``seed``.
     target : path
@@ -63,29 +95,70 @@ def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index
         Divides X.
     threads : int
         TensorFlow's threads an operation.
+    space : slice, optional
+        The columns of X that the member sees; None is all.
 
     Returns
     -------
     MemberResult
     """
     if not Path(target).is_file():
-        if not claim_threads(threads):
-            raise RuntimeError(
-                f"TensorFlow already runs with another number of threads than threads_per_member={threads}"
-            )
-        network = _network(*_key(mode, X.shape[1:]))
-        start = _fresh_state(mode, X.shape[1:], seed) if source is None else _numbered(read_arrays(source), "state")
-        _assign(network, start, source)
-        if labelled is not None:
-            labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
-        batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
-        joined = batches.join_epochs(epochs) if isinstance(batches, RowBatches) else epochs
-        history = network.fit(feed(batches), epochs=joined, shuffle=False, verbose=0).history
-        losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
-        _store(target, network, mode, X, scale, losses)
-    arrays = read_arrays(target)
+        options = {"labelled": labelled, "epochs": epochs, "seed": seed, "round_index": round_index, "scale": scale}
+        with _one_at_a_time:
+            _train(mode, _columns(X, space), source, target, threads=threads, **options)
+    result = read_member(target, (X.shape[0], mode.n_clusters), seed, round_index)
+    return result._replace(process=_this_process(), peak_mb=peak_mb() or 0.0)
+
+
+def read_member(path, shape, seed, round_index):
+    """Read what a finished member handed back from its file.
+
+    Parameters
+    ----------
+    path : path
+    shape : tuple (n, n_clusters)
+        Of its probabilities.
+    seed, round_index : int
+        Of the member and the round that the file must be of.
+
+    Returns
+    -------
+    MemberResult
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, of another kind, or of another member, round or fit; the message names it.
+    """
+    arrays = read_arrays(path, ("whose", "probabilities", "loss_names", "loss_values"))
+    found = (*arrays["whose"].tolist(), *arrays["probabilities"].shape)
+    if found != (seed, round_index, *shape):
+        raise ValueError(
+            f"{path} is of another fit: its seed, round and shape of probabilities are {found[:2]} and {found[2:]}, "
+            f"expected ({seed}, {round_index}) and {tuple(shape)}"
+        )
     losses = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
-    return MemberResult(str(target), arrays["probabilities"], losses)
+    return MemberResult(str(path), arrays["probabilities"], losses)
+
+
+def _columns(X, space):
+    rows = opened(X)
+    return rows if space is None else rows[:, space]
+
+
+def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
+    if not claim_threads(threads):
+        raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    network = _network(*_key(mode, X.shape[1:]))
+    start = _fresh_state(mode, X.shape[1:], seed) if source is None else _read_state(source, seed)
+    _assign(network, start, source)
+    if labelled is not None:
+        labelled = labelled[0], np.eye(mode.n_clusters, dtype=np.float32)[labelled[1]]
+    batches = mode.make_batches(X, seed=(seed, round_index), scale=scale, labelled=labelled)
+    joined = batches.join_epochs(epochs) if isinstance(batches, RowBatches) else epochs
+    history = network.fit(feed(batches), epochs=joined, shuffle=False, verbose=0).history
+    losses = {name: values[-1] for name, values in history.items() if labelled is not None or name != "supervised"}
+    _store(target, network, mode, X, scale, losses, whose=np.array([seed, round_index]))
 
 
 def member_classifier(mode, path, input_shape, scale):
@@ -95,7 +168,7 @@ def member_classifier(mode, path, input_shape, scale):
     return classifier
 
 
-def _store(target, network, mode, X, scale, losses):
+def _store(target, network, mode, X, scale, losses, whose):
     """Freeze the statistics, label every row and write state, classifier and answers as one file."""
     check_loss(losses["loss"])
     weights = mode.freeze(network, X, scale)
@@ -104,9 +177,8 @@ def _store(target, network, mode, X, scale, losses):
     arrays = {f"state_{index:03d}": array for index, array in enumerate(_state(network))}
     arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
     names, values = list(losses), list(losses.values())
-    write_arrays(
-        target, probabilities=predict_rows(classifier, X), loss_names=names, loss_values=np.array(values), **arrays
-    )
+    arrays |= {"whose": whose, "loss_names": names, "loss_values": np.array(values)}
+    write_arrays(target, probabilities=predict_rows(classifier, X), **arrays)
 
 
 def _key(mode, input_shape):
@@ -135,6 +207,13 @@ def _state(network):
 
 def _fresh_state(mode, input_shape, seed):
     return _state(clone(mode).make_network(input_shape, seed))
+
+
+def _read_state(path, seed):
+    arrays = read_arrays(path)
+    if arrays["whose"][0] != seed:
+        raise ValueError(f"{path} is of another member or fit: its seed is {arrays['whose'][0]}, expected {seed}")
+    return _numbered(arrays, "state")
 
 
 def _numbered(arrays, prefix):

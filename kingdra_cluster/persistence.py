@@ -12,18 +12,37 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-HASH_ROWS = 65536
+HASH_BYTES = 2**24
+UNFINISHED = ".unfinished-"  # how the names of files begin that are still being written
+
+
+class StoredArrays(dict):
+    """Arrays of one file by name; a name that is missing is an error that names the file."""
+
+    def __init__(self, path, arrays):
+        super().__init__(arrays)
+        self.path = path
+
+    def __missing__(self, name):
+        raise ValueError(f"{self.path} is of another kind: it holds no array {name!r}, only {sorted(self)}")
 
 
 @contextmanager
 def replacing(path):
-    """Yield a temporary path beside ``path``; move it there only if the block ends without an error."""
+    """Yield a temporary path beside ``path``; move it there only if the block ends without an error.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or for what else the system refuses; it names ``path``.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
     os.close(handle)
     try:
-        yield Path(temporary)
+        with naming(path):
+            yield Path(temporary)
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -31,6 +50,23 @@ def replacing(path):
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming(path):
+    """Give an ``OSError`` of the block that names no file, such as that of a full disk, the name of ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def remove_unfinished(folder):
+    """Remove what writers that were killed have left in a folder and below."""
+    for path in Path(folder).rglob(f"{UNFINISHED}*"):
+        path.unlink(missing_ok=True)
 
 
 def _umask():
@@ -74,18 +110,26 @@ def write_arrays(path, **arrays):
         np.savez(temporary, **arrays)
 
 
-def read_arrays(path):
-    """Read all arrays of a ``.npz`` file into a dict, never unpickling.
+def read_arrays(path, names=None):
+    """Read arrays of a ``.npz`` file into a dict, never unpickling.
+
+    Parameters
+    ----------
+    path : path
+    names : sequence of str, optional
+        Read these only; None reads all.
 
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or holds Python objects; the message names it.
+        If the file is truncated, damaged or holds Python objects, or an array that is asked for, here or of the
+        result, is missing; the message names the file.
     """
     with open(path, "rb") as file:  # numpy leaves it open where it cannot read it
         try:
             with np.load(file, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+                wanted = stored.files if names is None else [name for name in names if name in stored.files]
+                return StoredArrays(path, {name: stored[name] for name in wanted})
         except Exception as error:  # zipfile and numpy raise a dozen kinds of error for damaged bytes
             raise ValueError(f"{path} is damaged or not a file of plain arrays: {error}") from error
 
@@ -95,8 +139,9 @@ def data_hash(X):
     digest = hashlib.sha256(f"{X.dtype} {X.shape} {sparse.issparse(X)}".encode())
     parts = (X.data, X.indices, X.indptr) if sparse.issparse(X) else (X,)
     for part in parts:
-        for start in range(0, len(part), HASH_ROWS):
-            digest.update(np.ascontiguousarray(part[start : start + HASH_ROWS]))
+        step = max(1, HASH_BYTES // max(1, part[:1].nbytes))
+        for start in range(0, len(part), step):
+            digest.update(np.ascontiguousarray(part[start : start + step]))
     return digest.hexdigest()
 
 

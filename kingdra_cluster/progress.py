@@ -1,5 +1,6 @@
-"""One line a round: what happened and how long the rest may take."""
+"""One line a round or an epoch: what happened and how long the rest may take."""
 
+import contextlib
 import sys
 
 
@@ -32,7 +33,28 @@ def round_line(record, n_rounds, n_rows, start=None):
     )
 
 
+def epoch_line(history, n_epochs):
+    """Return the log line of the last entry of a mode's ``history_``."""
+    return f"epoch {len(history)}/{n_epochs}  " + "  ".join(
+        f"{name} {value:.4g}" for name, value in history[-1].items()
+    )
+
+
+def detail_line(record):
+    """Return a second line of one entry of ``history_``: epochs, smallest core and the members' mean losses."""
+    losses = "  ".join(f"{name} {value:.4g}" for name, value in record["losses"].items())
+    return (
+        f"    {record['epochs']} epochs a member  smallest bucket {record['smallest_bucket']:,} rows  losses: {losses}"
+    )
+
+
 def report(line):
-    """Print a line to standard output at once, also into files and pipes."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Print a whole line to standard output at once: also into files, pipes and notebooks, where nothing is redrawn.
+
+    A reader that has gone away (``... | head``), or no standard output at all, ends no training.
+    """
+    if sys.stdout is None:
+        return
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

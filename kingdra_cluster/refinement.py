@@ -9,9 +9,10 @@ from sklearn.base import clone
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import claim_threads
 from kingdra_cluster.modes import RUC
+from kingdra_cluster.shared_rows import opened
 
 
-def refining_mode(ensemble):
+def refining_mode(refine, n_clusters):
     """Return an ensemble's ``refine`` with what the ensemble decides filled in, or None if it has none.
 
     Raises
@@ -19,12 +20,12 @@ def refining_mode(ensemble):
     TypeError, ValueError
         If it is no `RUC`, or one of its arguments is out of range.
     """
-    if ensemble.refine is None:
+    if refine is None:
         return None
-    if not isinstance(ensemble.refine, RUC):
-        raise TypeError(f"refine must be a RUC or None; received {type(ensemble.refine).__name__}")
-    refiner = clone(ensemble.refine)
-    refiner.set_params(n_clusters=int(ensemble.n_clusters), random_state=None, checkpoint_dir=None)
+    if not isinstance(refine, RUC):
+        raise TypeError(f"refine must be a RUC or None; received {type(refine).__name__}")
+    refiner = clone(refine)
+    refiner.set_params(n_clusters=int(n_clusters), random_state=None, checkpoint_dir=None)
     refiner.check_parameters()
     return refiner
 
@@ -38,7 +39,7 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
         Its probabilities and pseudo-labels are the start.
     X : array or CSR matrix of shape (n, n_features)
     seed : int
-    workers : joblib.Parallel
+    workers : ThisProcess, MemberProcesses or DaskMembers
         Where members are trained: the refinement is, too, with as many threads.
     checkpoints : Checkpoints
         Its folder gets the finished refinement and, if it is to last, the state after every epoch.
@@ -48,7 +49,7 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
     RUC
         Fitted.
     """
-    refiner = refining_mode(ensemble)
+    refiner = refining_mode(ensemble.refine, ensemble.n_clusters_)
     state = None if ensemble.checkpoint_dir is None else checkpoints.folder / "refinement"
     refiner.set_params(random_state=seed, checkpoint_dir=state, verbose=ensemble.verbose)
     target = checkpoints.folder / "refined"
@@ -60,6 +61,7 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
 def _fit(X, probabilities, pseudo_labels, refiner, target, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    X, probabilities, pseudo_labels = map(opened, (X, probabilities, pseudo_labels))
     probabilities = np.clip(probabilities, 0.0, 1.0)  # a mean of float32 may round to more
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the ensemble says so itself

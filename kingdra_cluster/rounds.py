@@ -7,60 +7,22 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed
+from sklearn.base import clone
 
+from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL
-from kingdra_cluster.members import train_member
-from kingdra_cluster.persistence import read_arrays
+from kingdra_cluster.members import member_start, read_member, train_member, workers_peak_mb
 from kingdra_cluster.progress import seconds_left
-from kingdra_cluster.pseudo_labels import (
-    align_members,
-    aligned_average,
-    match_labels,
-    mean_pairwise_agreement,
-    name_buckets,
-    smallest_bucket,
-)
+from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import columns
-from kingdra_cluster.teaching import BucketMemory, labelled_set, starting_sets
+from kingdra_cluster.spaces import columns, space_of
+from kingdra_cluster.starts import neighbor_lists
+from kingdra_cluster.teaching import BucketMemory, compact_set, labelled_set
 
 STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
 STEPS_PER_ROUND = 500
 FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
-
-
-class Consensus(NamedTuple):
-    """The aligned ensemble: common name of every member's clusters, mean probabilities, agreement of the members."""
-
-    mappings: np.ndarray
-    probabilities: np.ndarray
-    agreement: float
-
-
-def find_consensus(outputs, member_labels, previous_labels=None):
-    """Align the members, average them, and keep the names that the clusters had before.
-
-    Parameters
-    ----------
-    outputs : sequence of arrays of shape (n, n_clusters)
-        Probabilities of every member, in its own names.
-    member_labels : (n_members, n) int
-        Their labels.
-    previous_labels : (n,) int, optional
-        Consensus labels of the round before; the new names are matched with them.
-
-    Returns
-    -------
-    Consensus
-    """
-    n_clusters = outputs[0].shape[1]
-    mappings = align_members(member_labels, n_clusters)
-    if previous_labels is not None:
-        labels = aligned_average(outputs, mappings).argmax(axis=1)
-        mappings = match_labels(previous_labels, labels, n_clusters)[mappings]
-    agreement = mean_pairwise_agreement(np.take_along_axis(mappings, member_labels.astype(np.intp), axis=1))
-    return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
 class RoundState(NamedTuple):
@@ -99,7 +61,7 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     seed : int
     scales : list of float
         Divide the columns of each space; one for all of X where there are no spaces.
-    workers : joblib.Parallel
+    workers : ThisProcess, MemberProcesses or DaskMembers
     checkpoints : Checkpoints
 
     Yields
@@ -107,23 +69,20 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     RoundState
         First the state of the last finished round, if there is one.
     """
-    state = _restore(settings, checkpoints)
+    seeds = [int(np.random.SeedSequence([seed, m]).generate_state(1)[0]) for m in range(settings.n_members)]
+    state = _restore(settings, checkpoints, X.shape[0], seeds)
     if state is not None:
         yield state
-    seeds = [int(np.random.SeedSequence([seed, m]).generate_state(1)[0]) for m in range(settings.n_members)]
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught = _taught(settings, state, X, seed)
+        taught = _starting_sets(settings, X, seed, workers) if state is None else _labelled_sets(settings, state)
         supervised = taught is not None and state is not None
-        later = settings.mi_weight_later
-        if taught is not None and later is not None and "mi_weight" in mode.get_params():
-            mode.set_params(mi_weight=later)
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
             delayed(train_member)(
-                mode,
-                columns(X, settings.spaces, member),
+                mode if taught is None else _taught_mode(mode, settings.mi_weight_later),
+                X,
                 source=checkpoints.member_path(index - 1, member) if index else None,
                 target=checkpoints.member_path(index, member),
                 labelled=None if taught is None else taught[member],
@@ -132,11 +91,14 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
                 round_index=index,
                 scale=scales[member % len(scales)],
                 threads=settings.threads_per_member,
+                space=space_of(settings.spaces, member),
             )
             for member in range(settings.n_members)
         )
+        checkpoints.check_members(index, settings.n_members)
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
+        state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
         epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)
         state.history[-1]["seconds_left"] = round(seconds_left(state.history, settings.n_rounds, epochs), 3)
@@ -153,12 +115,33 @@ def epochs_of_round(settings, supervised, n_rows, batch_size):
     return math.ceil(steps / (n_rows // min(batch_size, n_rows))) if given is None else given
 
 
-def _taught(settings, state, X, seed):
-    """Return each member's labelled set (rows, classes) for the next round, or None for an unsupervised one."""
-    if state is None and settings.start is not None:
-        members = [columns(X, settings.spaces, member) for member in range(settings.n_members)]
-        return starting_sets(members, settings.n_clusters, seed)
-    if state is None or state.memory.buckets is None:
+def _taught_mode(mode, mi_weight):
+    """Return the members' hyper-parameters in a round that teaches."""
+    if mi_weight is None or "mi_weight" not in mode.get_params():
+        return mode
+    return clone(mode).set_params(mi_weight=mi_weight)
+
+
+def _starting_sets(settings, X, seed, workers):
+    """Return each member's labelled set (rows, classes) for the first round, or None if it is unsupervised."""
+    if settings.start is None:
+        return None
+    spaces = range(min(settings.n_members, len(settings.spaces or [None])))
+    lists = [neighbor_lists(columns(X, settings.spaces, space), settings.n_clusters, seed) for space in spaces]
+    starts = workers(
+        delayed(member_start)(lists[member % len(lists)][1], settings.n_clusters, member=member, seed=seed)
+        for member in range(settings.n_members)
+    )
+    sets = []
+    for member, (places, classes) in enumerate(starts):
+        rows = lists[member % len(lists)][0][places]
+        sets.append(compact_set(np.resize(rows, X.shape[0]), np.resize(classes, X.shape[0])))
+    return sets
+
+
+def _labelled_sets(settings, state):
+    """Return each member's labelled set (rows, classes) for a later round, or None if there is nothing to teach."""
+    if state.memory.buckets is None:
         return None
     rows, classes = labelled_set(
         state.memory.buckets,
@@ -167,7 +150,7 @@ def _taught(settings, state, X, seed):
         shared_mapping=settings.shared_mapping,
         balanced=settings.labeller not in PROPORTIONAL,
     )
-    return [(rows, names) for names in classes]
+    return [compact_set(rows, names) for names in classes]
 
 
 def has_settled(state, tol):
@@ -177,9 +160,9 @@ def has_settled(state, tol):
     return all(record["supervised"] and record["changed"] <= tol for record in state.history[-2:])
 
 
-def find_buckets(settings, graph):
+def find_buckets(settings, graph, n_clusters):
     """Return the buckets of a graph by the labeller of ``settings``, and mark them in the graph."""
-    return LABELLERS[settings.labeller](graph, settings.n_clusters)
+    return LABELLERS[settings.labeller](graph, n_clusters)
 
 
 def _conclude(settings, previous, results, *, supervised, epochs):
@@ -190,7 +173,7 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
-    found = find_buckets(settings, graph)
+    found = find_buckets(settings, graph, settings.n_clusters)
     best = None if previous is None else previous.memory.best
     memory = BucketMemory(n_clusters, best, complete=settings.labeller not in PROPORTIONAL)
     memory.update(found)
@@ -258,17 +241,20 @@ def _save(state, checkpoints):
     )
 
 
-def _restore(settings, checkpoints):
+def _restore(settings, checkpoints, n_rows, seeds):
     """Return the state after the last finished round, or None."""
     saved = checkpoints.last_round()
     if saved is None:
         return None
     index, progress, arrays = saved
-    outputs = [read_arrays(checkpoints.member_path(index, m))["probabilities"] for m in range(settings.n_members)]
+    outputs = [
+        read_member(checkpoints.member_path(index, m), (n_rows, settings.n_clusters), seed, index).probabilities
+        for m, seed in enumerate(seeds)
+    ]
     member_labels = np.stack([output.argmax(axis=1) for output in outputs])
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
-    find_buckets(settings, graph)
+    find_buckets(settings, graph, settings.n_clusters)
     memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in PROPORTIONAL)
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])

@@ -11,7 +11,7 @@ from kingdra_cluster.saving import jsonable, load_folder, save_folder
 
 ARRAYS = ("labels_", "probabilities_", "pseudo_labels_", "mappings_")
 UNREFINED = ("ensemble_labels_", "ensemble_probabilities_")
-FITTED = ("scale_", "n_features_in_", "history_")
+FITTED = ("scale_", "n_clusters_", "n_features_in_", "history_")
 
 
 def save_ensemble(ensemble, mode, folder):
@@ -52,5 +52,5 @@ def load_ensemble(cls, folder):
     vars(loaded).update(description["fitted"], refiner_=refiner, members_=members, **unrefined | arrays)
     confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
     loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
-    find_buckets(loaded, loaded.similarity_graph_)
+    find_buckets(loaded, loaded.similarity_graph_, loaded.n_clusters_)
     return loaded

@@ -56,6 +56,9 @@ class SimilarityGraph:
         needs all members.  With `n_members` no two rows are joined and every row is a node of its own.
     confidence_threshold : float, in [0, 1]
         A row takes part only if every member's confidence in it is above this.
+    counts : array-like of int, shape (n_rows,), optional
+        How often each row occurs, 1 by default.  With the distinct tuples of many shards of rows and their counts (see
+        `label_tuples.merge_counts`) this is the graph of all of them, however many; answers are by distinct tuple.
 
     Attributes
     ----------
@@ -65,7 +68,7 @@ class SimilarityGraph:
     tuples : ndarray of int, shape (n_members, n_tuples)
         Distinct label tuples of the rows that take part, one a column, in lexicographic order.
     counts, first_rows : ndarray of int, shape (n_tuples,)
-        Number of rows with each tuple, and the lowest index among them.
+        Number of rows with each tuple, repetitions counted, and the lowest index among them.
     tuple_buckets : ndarray of int, shape (n_tuples,)
         Bucket of each tuple after the last call of :meth:`buckets`; -1 = none.
 
@@ -85,7 +88,16 @@ class SimilarityGraph:
     [0, 0, 0, 1, 1, 2, -1, -1]
     """
 
-    def __init__(self, labels, confidences=None, *, low_agreement=1, high_agreement=None, confidence_threshold=0.0):
+    def __init__(
+        self,
+        labels,
+        confidences=None,
+        *,
+        low_agreement=1,
+        high_agreement=None,
+        confidence_threshold=0.0,
+        counts=None,
+    ):
         self.labels = check_member_labels(labels)
         self.n_members, self.n_rows = self.labels.shape
         self.low_agreement = check_integer("low_agreement", low_agreement, -1, self.n_members)
@@ -102,7 +114,11 @@ class SimilarityGraph:
             order = np.flatnonzero(self.takes_part)[order]
         index_type = np.int32 if self.n_rows < 2**31 else np.int64
         self._rows_by_tuple = order.astype(index_type)
-        self.counts = np.diff(starts, append=order.size).astype(index_type)
+        self._columns = np.diff(starts, append=order.size).astype(index_type)  # of each tuple
+        self.counts = self._columns
+        if counts is not None:
+            counts = _check_counts(counts, self.n_rows, rows_apart)
+            self.counts = np.add.reduceat(counts[order], starts, dtype=np.int64) if starts.size else starts
         self.first_rows = np.minimum.reduceat(self._rows_by_tuple, starts) if starts.size else self._rows_by_tuple
         self.tuples = smallest_type(self.labels.take(self.first_rows, axis=1))
         self.n_tuples = self.counts.size
@@ -147,7 +163,7 @@ class SimilarityGraph:
     def row_buckets(self):
         """Bucket (n_rows,) int32 of every row, from `tuple_buckets`; -1 = none."""
         row_buckets = np.full(self.n_rows, -1, dtype=np.int32)
-        row_buckets[self._rows_by_tuple] = np.repeat(self.tuple_buckets, self.counts)
+        row_buckets[self._rows_by_tuple] = np.repeat(self.tuple_buckets, self._columns)
         return row_buckets
 
     def explain(self, i, j):
@@ -218,6 +234,16 @@ def _rows_that_take_part(confidences, shape, threshold):
     for row_confidences in confidences:
         takes_part &= row_confidences > float(threshold)
     return takes_part
+
+
+def _check_counts(counts, n_rows, rows_apart):
+    """Return how often each row occurs as an array of integers."""
+    counts = np.asarray(counts)
+    if counts.shape != (n_rows,) or counts.dtype.kind not in "iu" or counts.min() < 1:
+        raise ValueError(f"counts must be {n_rows} integers of at least 1, one a column of labels, got {counts!r}.")
+    if rows_apart:
+        raise ValueError("counts need high_agreement below the number of members: above it equal rows are not joined.")
+    return counts
 
 
 def _largest_neighbourhood(tuples, counts, first_rows, bounds, radius):

@@ -43,8 +43,14 @@ def columns(X, spaces, member):
     -------
     array (a view) or CSR matrix of shape (n, columns)
     """
+    space = space_of(spaces, member)
+    return X if space is None else X[:, space]
+
+
+def space_of(spaces, member):
+    """Return the slice of columns that a member sees, None for all."""
     slices = as_slices(spaces)
-    return X if slices is None else X[:, slices[member % len(slices)]]
+    return None if slices is None else slices[member % len(slices)]
 
 
 def _as_slice(space):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.pseudo_labels import balanced_rows, name_buckets, proportional_rows, smallest_bucket
-from kingdra_cluster.spectral_start import spectral_start
 
 
 class BucketMemory:
@@ -70,23 +70,6 @@ def labelled_set(buckets, member_labels, n_clusters, *, shared_mapping, balanced
     return rows, np.broadcast_to(classes, (len(member_labels), len(rows)))
 
 
-def starting_sets(members, n_clusters, seed):
-    """Return the labelled set of every member's first round: a spectral clustering of its own sample of rows.
-
-    Parameters
-    ----------
-    members : list of arrays or CSR matrices of shape (n, ...)
-        What each member sees of X.
-    n_clusters, seed : int
-
-    Returns
-    -------
-    list of tuples (rows, classes), both (n,) int
-        Rows of X with repetitions, and the class of each.
-    """
-    starts = [
-        spectral_start(X, n_clusters, member=member, n_members=len(members), seed=seed)
-        for member, X in enumerate(members)
-    ]
-    n_rows = members[0].shape[0]
-    return [(np.resize(rows, n_rows), np.resize(classes, n_rows)) for rows, classes in starts]
+def compact_set(rows, classes):
+    """Return a labelled set in the smallest types that hold it: it travels to every member in every round."""
+    return rows.astype(np.int32 if rows.max(initial=0) < 2**31 else np.int64), smallest_type(classes)

@@ -11,8 +11,6 @@ from sklearn.utils.validation import validate_data
 from kingdra_cluster.labellers import LABELLERS
 from kingdra_cluster.spaces import as_slices
 
-BLOCK_ROWS = 65536
-
 
 def check_number(name, value, kind, minimum=None, *, above=None, maximum=None):
     """Raise unless ``value`` is a number of the kind and range asked for.
@@ -67,7 +65,11 @@ def check_numbers(estimator, ranges):
 
 def check_ensemble(ensemble):
     """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
-    counts = ("n_clusters", "n_members", "n_rounds", "threads_per_member")
+    counts = ("n_members", "n_rounds", "threads_per_member")
+    if isinstance(ensemble.n_clusters, str):
+        check_choice("n_clusters", ensemble.n_clusters, ["auto"])
+    else:
+        check_number("n_clusters", ensemble.n_clusters, Integral, 1)
     check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
     for name in ("epochs_first_round", "epochs_per_round"):
         if getattr(ensemble, name) is not None:
@@ -81,7 +83,7 @@ def check_ensemble(ensemble):
             check_number(name, getattr(ensemble, name), Real, 0)
     check_choice("labeller", ensemble.labeller, LABELLERS)
     if ensemble.start is not None:
-        check_choice("start", ensemble.start, ["spectral"])
+        check_choice("start", ensemble.start, ["communities"])
     if ensemble.scale is not None:
         check_choice("scale", ensemble.scale, ["rms"])
     check_flag("shared_mapping", ensemble.shared_mapping)
@@ -118,21 +120,21 @@ def check_rows(estimator, X, *, reset, images=False):
     X = validate_data(estimator, X, reset=reset, **options)
     if X.ndim not in (2, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
         raise ValueError(f"X must have the shape (n, n_features) or (n, height, width, 1 or 3); received {X.shape}")
-    largest = max((float(np.abs(entries).max(initial=0)) for entries in _blocks(X)), default=0.0)
+    largest = _largest_size(X)
     if largest > float(np.finfo(np.float32).max):
         raise ValueError(f"X must fit into float32, the networks' type; received an entry of size {largest:.3g}")
-    n_clusters = estimator.n_clusters
-    if reset and X.shape[0] < n_clusters:
+    n_clusters = getattr(estimator, "n_clusters", 1)
+    if reset and n_clusters != "auto" and X.shape[0] < n_clusters:
         raise ValueError(f"X must have at least n_clusters={n_clusters} rows; received n_samples={X.shape[0]}")
     return X
 
 
-def _blocks(X):
-    """Yield the entries of X in blocks, if its type reaches beyond float32."""
+def _largest_size(X):
+    """Return the largest absolute value in X if its type reaches beyond float32, else 0; copies nothing."""
     entries = X.data if sparse.issparse(X) else X
-    if entries.dtype.kind == "f" and entries.dtype.itemsize > 4:
-        for start in range(0, len(entries), BLOCK_ROWS):
-            yield entries[start : start + BLOCK_ROWS]
+    if entries.dtype.kind != "f" or entries.dtype.itemsize <= 4:
+        return 0.0
+    return max(float(entries.max(initial=0)), -float(entries.min(initial=0)))
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from experiments.raw_files import write_jsonl_gz, write_npz
 
 RNG = np.random.default_rng(0)
 PUBLISHED = ["20news", "cifar10", "cifar100", "cifar20", "fashion_mnist", "mnist", "reuters", "reuters_r8", "stl10"]
-NAMES = ["arrays", "digits", "image_folder", "text_files", *PUBLISHED]
+NAMES = ["arrays", "digits", "image_folder", "imagenet", "text_files", *PUBLISHED]
 TEXT = {"20news", "reuters_r8", "text_files"}
 
 
@@ -48,6 +48,9 @@ def write_raw(home, name, n=12):
     elif name == "image_folder":
         write_images(home / "own", [f"{i:02}.png" for i in range(n)])
         return {"path": "own"}
+    elif name == "imagenet":
+        write_images(home / "own", [f"train/n0{i % 3}/{i:02}.JPEG" for i in range(n)])
+        return {"path": "own", "classes": ["n00", "n01", "n02"]}
     elif name != "digits":
         shape = {"reuters": (7,), "stl10": (96, 96, 3), "mnist": (28, 28), "fashion_mnist": (28, 28)}
         X = RNG.integers(0, 256, (n, *shape.get(name, (32, 32, 3))), dtype=np.uint8)

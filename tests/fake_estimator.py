@@ -1,9 +1,10 @@
 """An estimator with the attributes that KingdraCluster has after a round, in milliseconds."""
 
-from types import SimpleNamespace
-
 import numpy as np
+from scipy import sparse
 from sklearn.cluster import KMeans
+
+from kingdra_cluster.similarity_graph import SimilarityGraph
 
 
 class FakeKingdra:
@@ -18,7 +19,9 @@ class FakeKingdra:
 
     def fit(self, X):
         rng = np.random.default_rng(self.seed)
-        labels = KMeans(self.n_clusters, n_init=1, random_state=self.seed).fit_predict(np.asarray(X, float))
+        labels = KMeans(self.n_clusters, n_init=1, random_state=self.seed).fit_predict(
+            X.toarray() if sparse.issparse(X) else np.asarray(X, float)
+        )
         self.history_ = []
         for index in range(self.n_rounds):
             self.labels_ = labels
@@ -26,11 +29,17 @@ class FakeKingdra:
             self.pseudo_labels_ = np.where(sure, labels, -1)
             self.probabilities_ = np.full((len(labels), self.n_clusters), 0.1 / self.n_clusters)
             self.probabilities_[np.arange(len(labels)), labels] = 0.91
-            self.similarity_graph_ = SimpleNamespace(labels=np.stack([labels] * self.n_members))
+            self.similarity_graph_ = SimilarityGraph(np.stack([labels] * self.n_members))
             record = {"round": index, "supervised": index > 1, "epochs": 1, "changed": None, "losses": {}}
             record |= {"member_epochs": (index + 1) * self.n_members, "agreement": 0.5 + 0.1 * index}
             record |= {"pseudo_labelled": int(sure.sum()), "buckets": self.n_clusters, "clusters": self.n_clusters}
-            record |= {"smallest_bucket": 3, "reused": False, "seconds": 0.5, "seconds_left": 0.0}
+            record |= {
+                "smallest_bucket": 3,
+                "reused": False,
+                "seconds": 0.5,
+                "seconds_left": 0.0,
+                "workers_peak_mb": 0.0,
+            }
             self.history_.append(record)
             for callback in self.callbacks:
                 callback(self, self.history_[-1])

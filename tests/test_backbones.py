@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from kingdra_cluster.backbones import BACKBONES, application, make_backbone, mlp, resnet18
+from kingdra_cluster.backbones import BACKBONES, application, convnet, make_backbone, mlp, resnet18
 
-SHAPES = {"resnet18": (16, 16, 3), "mlp": (6,), "MobileNet": (32, 32, 3)}
+SHAPES = {"resnet18": (16, 16, 3), "convnet": (9, 16, 1), "mlp": (6,), "MobileNet": (32, 32, 3)}
 each_backbone = pytest.mark.parametrize("name", SHAPES)
 
 
@@ -43,6 +43,19 @@ def test_a_backbone_is_a_functional_model_of_stock_layers_that_is_saved_and_load
     np.testing.assert_array_equal(loaded(rows), model(rows))
     assert model(rows).shape == (3, *model.output_shape[1:])
     assert np.isfinite(model(rows[:1])).all()
+
+
+# convnet
+
+
+def test_convolutions_as_wide_as_asked_for():
+    model = convnet((28, 28, 1), widths=(4, 6, 10), seed=0)
+    assert model.output_shape == (None, 10)
+    assert [layer.output.shape[1] for layer in model.layers if layer.name.startswith("conv")] == [28, 14, 7]
+    assert n_trainable(model) == 9 * (1 * 4 + 4 * 6 + 6 * 10) + 2 * (4 + 6 + 10)
+    for shape, widths, words in [((8, 8, 1), (), "at least one"), ((8,), (4,), "height"), ((8, 8, 1), (0,), "entry")]:
+        with pytest.raises(ValueError, match=words):
+            convnet(shape, widths=widths)
 
 
 # resnet18

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tables
+
 ROOT = Path(__file__).parents[1]
-WITHOUT_SMOKE = {"labellers.py", "quality.py"}  # tests of their own
+WITHOUT_SMOKE = {"labellers.py", "peer_methods.py", "peers.py", "quality.py", "tables.py"}  # tests of their own
 
 
 def benchmarks():
@@ -22,10 +24,23 @@ def benchmarks():
 
 @pytest.mark.parametrize("name", benchmarks())
 def test_smoke(name, tmp_path):
-    output = tmp_path / "folder" / "report.json"
+    output = (tmp_path / "folder" / name).with_suffix(".json")
     command = [sys.executable, str(ROOT / "benchmarks" / name), "--smoke", "--output", str(output)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
     assert run.returncode == 0, run.stderr
     assert len(run.stdout.splitlines()) > 3
     assert "machine" in json.loads(output.read_text(encoding="utf-8"))
+    for table, (file, _) in tables.TABLES.items():
+        if output.stem == file:
+            assert tables.table(table, output.parent).count("\n|") > 1
+
+
+def test_the_pages_show_the_saved_reports(tmp_path):
+    tables.main(["--check"])
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- table step -->\n| 1 |\n<!-- end -->\nb\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"page\.md is not made from"):
+        tables.main([str(page), "--check", "--results", str(tmp_path)])
+    tables.main([str(page), "--results", str(tmp_path)])
+    assert page.read_text() == "a\n<!-- table step -->\nNot measured yet: no step.json.\n<!-- end -->\nb\n"

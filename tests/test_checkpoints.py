@@ -1,11 +1,16 @@
 import json
 import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kingdra_cluster import KingdraCluster, LadderIM
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity
+from kingdra_cluster.persistence import replacing
 
 IDENTITY = {"data": "abc", "seed": 3, "n_members": 2, "mode hidden_units": [8], "tol": None}
 
@@ -35,6 +40,7 @@ def test_the_last_finished_round_comes_back(tmp_path):
     finish_round(checkpoints, 1, reused=True)
     checkpoints.member_path(2, 0).parent.mkdir()
     checkpoints.member_path(2, 0).write_text("state of a round in progress")
+    checkpoints.close()
     index, progress, arrays = Checkpoints(tmp_path, dict(IDENTITY)).last_round()
     assert (index, progress) == (1, {"history": [1], "reused": True})
     np.testing.assert_array_equal(arrays["labels"], [1, 1, 1])
@@ -48,6 +54,17 @@ def test_finished_rounds_are_pruned_and_the_one_in_progress_is_kept(tmp_path):
     checkpoints.member_path(3, 1).write_text("state")
     finish_round(checkpoints, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["round_0002", "round_0003", "run.json"]
+
+
+def test_a_round_that_was_being_pruned_when_the_fit_was_killed_is_pruned_by_the_next(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 1)
+        for left in ("round_0000", "round_0002"):
+            (tmp_path / left).mkdir()
+            (tmp_path / left / "member_001.npz").write_text("state")
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        assert checkpoints.last_round()[0] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["round_0001", "round_0002", "run.json"]
 
 
 def test_a_round_without_its_last_file_is_not_finished(tmp_path):
@@ -71,7 +88,8 @@ def test_rounds_are_counted_as_numbers_not_as_words(tmp_path):
     ("key", "value"), [("data", "xyz"), ("seed", 4), ("mode hidden_units", [8, 8]), ("tol", 0.1), ("new", 1)]
 )
 def test_another_fit_is_told_what_differs_and_changes_nothing(tmp_path, key, value):
-    finish_round(Checkpoints(tmp_path, IDENTITY), 0)
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 0)
     before = contents(tmp_path)
     with pytest.raises(ValueError, match=f"belongs to another fit: {key} was .* and is {value!r}".replace("[", r"\[")):
         Checkpoints(tmp_path, IDENTITY | {key: value})
@@ -109,6 +127,81 @@ def test_a_full_disk_leaves_the_finished_round(tmp_path, monkeypatch):
     assert checkpoints.last_round()[0] == 0
     assert checkpoints.member_path(0, 1).is_file()
     assert not [path.name for path in tmp_path.rglob(".*")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files")
+def test_a_disk_that_fills_up_in_the_middle_of_a_file_is_named_and_leaves_the_finished_round(tmp_path):
+    """The system itself refuses to write on, as it does when a disk is full."""
+    import resource
+    import signal
+
+    checkpoints = Checkpoints(tmp_path, IDENTITY)
+    finish_round(checkpoints, 0)
+    before = contents(tmp_path)
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*round_0001.round\.npz"):
+            checkpoints.save_round(1, {"history": []}, {"labels": np.zeros(10**6)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert contents(tmp_path) == before
+    assert checkpoints.last_round()[0] == 0
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 0)
+    with replacing(tmp_path / "x.npz") as unfinished:
+        left = [tmp_path / unfinished.name, tmp_path / "round_0000" / unfinished.name]
+    for path in left:
+        path.write_text("half a st")
+    (tmp_path / ".mine").write_text("")
+    before = contents(tmp_path)
+    Checkpoints(tmp_path, IDENTITY).close()
+    assert before.keys() - contents(tmp_path).keys() == {str(path.relative_to(tmp_path)) for path in left}
+
+
+def test_rounds_without_a_description_are_refused(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 0)
+    (tmp_path / "run.json").unlink()
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=r"holds rounds of a fit but no run\.json"):
+        Checkpoints(tmp_path, IDENTITY)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks")
+def test_a_folder_in_use_is_refused_until_its_user_has_gone(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)):
+        before = contents(tmp_path)
+        with pytest.raises(RuntimeError, match=r"checkpoint_dir=.* is in use by another fit"):
+            Checkpoints(tmp_path, IDENTITY)
+        assert contents(tmp_path) == before
+    Checkpoints(tmp_path, IDENTITY).close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_killed_user_of_a_folder_keeps_nobody_out(tmp_path):
+    code = "import sys, time; from kingdra_cluster.checkpoints import Checkpoints; c = Checkpoints(sys.argv[1], {}); "
+    code += "print('ready', flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) as process:
+        assert process.stdout.readline() == b"ready\n"
+        with pytest.raises(RuntimeError, match="in use"):
+            Checkpoints(tmp_path, {})
+        process.kill()
+    Checkpoints(tmp_path, {}).close()
+
+
+def test_a_member_written_on_another_machine_is_an_error_that_says_so(tmp_path):
+    with closing(Checkpoints(tmp_path, IDENTITY)) as checkpoints:
+        finish_round(checkpoints, 0)
+        checkpoints.check_members(0, 2)
+        with pytest.raises(FileNotFoundError, match=r"member_002\.npz was written on another machine"):
+            checkpoints.check_members(0, 3)
 
 
 def test_without_a_folder_nothing_stays(tmp_path, monkeypatch):

@@ -123,7 +123,7 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({"data": {"name": "digits", "features": "flaten"}}, r"no kind 'flaten' \(did you mean 'flatten'\?\)"),
         ({"data": {"name": "digits", "features": {"kind": "flatten", "divide": 2}}}, "did you mean 'divide_by'"),
         ({**DIGITS, "cluster": {"n_round": 3}}, r"no key 'n_round' \(did you mean 'n_rounds'\?\)"),
-        ({**DIGITS, "cluster": {"n_rounds": 2.5}}, r"n_rounds has to be an integer \(default 3\); got 2.5"),
+        ({**DIGITS, "cluster": {"n_rounds": 2.5}}, r"n_rounds has to be an integer \(default 2\); got 2.5"),
         ({**DIGITS, "cluster": {"n_rounds": True}}, "n_rounds has to be an integer"),
         ({**DIGITS, "cluster": {"tol": "x"}}, "tol has to be a number"),
         ({**DIGITS, "cluster": {"shared_mapping": 1}}, "shared_mapping has to be true or false"),
@@ -161,7 +161,7 @@ def test_missing_file_names_the_nearest(tmp_path):
 def test_differences_name_the_keys_and_pass_over_what_changes_nothing():
     old = configuration.resolve(DIGITS, "a")
     new = configuration.resolve({**DIGITS, "seeds": [5], "about": "b", "cluster": {"n_jobs": 2, "n_rounds": 4}}, "b")
-    assert configuration.differences(old, new) == ["cluster.n_rounds (3 there, 4 here)"]
+    assert configuration.differences(old, new) == ["cluster.n_rounds (2 there, 4 here)"]
 
 
 def test_a_bad_key_stops_the_program_before_tensorflow(tmp_path):

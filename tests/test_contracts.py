@@ -20,15 +20,16 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
-    "consensus labellers spectral_start spaces teaching": 0,
+    "consensus labellers spaces starts communities cluster_count teaching": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
-    "exceptions progress losses losses.* layers optimizers batches persistence saving validation": 1,
+    "callbacks exceptions processes progress losses losses.* layers optimizers batches": 1,
+    "persistence saving shared_rows validation": 1,
     "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,
     "modes modes.*": 3,
-    "members parallel": 4,
-    "checkpoints refinement rounds saved_ensemble kingdra_cluster": 5,
+    "members dask_members parallel": 4,
+    "checkpoints exporting outputs refinement rounds saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode
@@ -39,6 +40,7 @@ OF_A_MODE = {  # files of one mode
     "ruc_network": "ruc",
     "ruc_start": "ruc",
     "selflabel_network": "selflabel",
+    "simclr_network": "simclr",
 }
 
 

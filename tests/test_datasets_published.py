@@ -56,7 +56,8 @@ def test_fashion_mnist_from_idx_files(home, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x1f\x8b", gzip.compress(b"\0\0\x0d\1"), gzip.compress(b"\0\0\x08\1\0\0\0\5ab")]
+    "content",
+    [b"", b"\x1f\x8b", gzip.compress(b"\0\0\x0d\1", mtime=0), gzip.compress(b"\0\0\x08\1\0\0\0\5ab", mtime=0)],
 )
 def test_a_damaged_idx_file_is_named(tmp_path, content):
     (tmp_path / "bad.gz").write_bytes(content)

@@ -1,9 +1,9 @@
-"""The loop with its defaults: a spectral start, the consensus labeller, names of each member's own."""
+"""The loop with its defaults: a start from communities, the consensus labeller, names of each member's own."""
 
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.datasets import make_moons
+from sklearn.datasets import make_blobs, make_moons
 
 from kingdra_cluster import KingdraCluster, LadderIM
 from kingdra_cluster.unsup_metrics import ACC
@@ -61,11 +61,25 @@ def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path):
 def test_the_first_round_is_called_by_what_taught_it(capsys):
     make(verbose=1, epochs_first_round=1, epochs_per_round=1).fit(MOONS[:60])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("round 1/2 spectral start ")
+    assert lines[0].startswith("round 1/2 communities start ")
     assert lines[1].startswith("round 2/2 supervised ")
 
 
 @pytest.mark.parametrize("start", ["kmeans", True, 3])
 def test_another_start_is_refused(start):
-    with pytest.raises(ValueError, match="start must be one of .'spectral'.; received"):
+    with pytest.raises(ValueError, match="start must be one of .'communities'.; received"):
         make(start=start).fit(MOONS)
+
+
+def test_the_number_of_clusters_can_be_left_open(tmp_path):
+    X, y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    short = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 10, "mode": MODE, "random_state": 0}
+    found = KingdraCluster("auto", **short).fit(X)
+    assert (found.n_clusters, found.n_clusters_, found.cluster_count_.n_clusters) == ("auto", 3, 3)
+    assert found.probabilities_.shape == (200, 3)
+    assert ACC(y, found.labels_) > 0.95
+    np.testing.assert_array_equal(found.labels_, KingdraCluster(3, **short).fit(X).labels_)
+    found.save(tmp_path / "model")
+    np.testing.assert_array_equal(KingdraCluster.load(tmp_path / "model").predict(X), found.predict(X))
+    with pytest.raises(ValueError, match="n_clusters must be one of .'auto'.; received"):
+        KingdraCluster("many").fit(X)

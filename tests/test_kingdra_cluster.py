@@ -17,7 +17,7 @@ MODE = LadderIM(hidden_units=(16,), batch_size=16, learning_rate=0.02, mi_weight
 QUICK = LadderIM(hidden_units=(8,), mi_weight=1.0)
 FIELDS = {
     "round", "supervised", "epochs", "member_epochs", "agreement", "pseudo_labelled", "buckets", "smallest_bucket",
-    "reused", "changed", "clusters", "losses", "seconds", "seconds_left",
+    "reused", "changed", "clusters", "losses", "seconds", "seconds_left", "workers_peak_mb",
 }  # fmt: skip
 
 
@@ -233,6 +233,11 @@ def test_mi_weight_switches_with_the_first_supervised_round(blobs, labeller, mon
     short(n_rounds=4, n_members=1, mi_weight_later=0.25, **labeller(nobody, halves, nobody, nobody)).fit(blobs)
     assert weights == [1.0, 1.0, 0.25, 0.25]
     assert QUICK.mi_weight == 1.0
+    del weights[:]  # a start that teaches, after which there is nothing to teach: a resumed fit sees no start
+    short(n_rounds=3, n_members=1, mi_weight_later=0.25, start="communities", **labeller(nobody, nobody, nobody)).fit(
+        blobs
+    )
+    assert weights == [0.25, 1.0, 1.0]
 
 
 @pytest.mark.usefixtures("eager")

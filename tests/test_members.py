@@ -8,9 +8,9 @@ import pytest
 from joblib import parallel_config
 
 from kingdra_cluster import LadderIM, members
-from kingdra_cluster.members import claim_threads, member_classifier, train_member
+from kingdra_cluster.members import claim_threads, member_classifier, train_member, workers_peak_mb
 from kingdra_cluster.modes.base import predict_rows
-from kingdra_cluster.parallel import member_workers
+from kingdra_cluster.parallel import MemberProcesses, ThisProcess, member_workers
 from kingdra_cluster.persistence import read_arrays, write_arrays
 
 MODE = LadderIM(3, hidden_units=(8,), batch_size=32)
@@ -105,7 +105,7 @@ def test_a_finished_member_is_not_trained_again(train, monkeypatch, tmp_path):
     first = train("a.npz")
     changed = os.stat(tmp_path / "a.npz").st_mtime_ns
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("trained again"))
-    again = train("a.npz", seed=99)
+    again = train("a.npz", epochs=7)
     assert os.stat(tmp_path / "a.npz").st_mtime_ns == changed
     np.testing.assert_array_equal(again.probabilities, first.probabilities)
     assert again.losses == first.losses
@@ -117,11 +117,38 @@ def test_the_state_of_another_network_is_refused_by_name(train):
         train("a.npz", source=wide.path)
 
 
+@pytest.mark.parametrize(("what", "value"), [("seed", 6), ("round_index", 1), ("mode", LadderIM(4, hidden_units=(8,)))])
+def test_a_finished_file_of_another_member_round_or_fit_is_refused_by_name(train, what, value):
+    train("a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz is of another fit: .*\(5, 0\) and \(90, 3\), expected"):
+        train("a.npz", **{what: value})
+
+
+def test_the_state_of_another_member_is_refused_by_name(train):
+    source = train("a.npz", seed=6).path
+    with pytest.raises(ValueError, match=r"a\.npz is of another member or fit: its seed is 6, expected 5"):
+        train("b.npz", source=source, round_index=1)
+
+
+def test_a_finished_file_of_another_kind_is_refused_by_name(train, tmp_path):
+    write_arrays(tmp_path / "a.npz", X=np.zeros(3))
+    with pytest.raises(ValueError, match=r"a\.npz is of another kind: it holds no array 'whose'"):
+        train("a.npz")
+
+
 def test_a_damaged_state_is_refused_by_name(train, tmp_path):
     write_arrays(tmp_path / "damaged.npz", state_000=np.zeros(2))
     with pytest.raises(ValueError, match=r"damaged\.npz"):
         train("a.npz", source=tmp_path / "damaged.npz")
     assert not (tmp_path / "a.npz").exists()
+
+
+def test_members_say_how_much_memory_their_processes_needed(train):
+    result = train("a.npz")
+    assert 100 < result.peak_mb < 100_000
+    other = result._replace(process=("elsewhere", 1), peak_mb=10.0)
+    assert workers_peak_mb([result]) == 0
+    assert workers_peak_mb([result, other._replace(peak_mb=30.0), other, other._replace(process=("there", 1))]) == 40
 
 
 def test_divergence_is_an_error_and_leaves_no_file(train, tmp_path):
@@ -152,15 +179,17 @@ def test_too_many_threads_are_refused_before_training(blobs, tmp_path):
 
 
 def test_one_job_runs_here_if_the_threads_allow_it():
-    assert member_workers(None, 1).n_jobs == 1
-    assert member_workers(1, 1).n_jobs == 1
+    assert isinstance(member_workers(None, 1), ThisProcess)
+    assert isinstance(member_workers(1, 1), ThisProcess)
     elsewhere = member_workers(1, 2)
-    assert elsewhere.n_jobs > 1
-    assert "Loky" in type(elsewhere._backend).__name__
+    assert isinstance(elsewhere, MemberProcesses)
+    assert (elsewhere.n_processes, elsewhere.threads) == (1, 2)
 
 
 def test_several_jobs_run_in_processes():
-    assert "Loky" in type(member_workers(2, 1)._backend).__name__
+    assert member_workers(2, 1).n_processes == 2
+    with parallel_config("loky", n_jobs=3):
+        assert member_workers(None, 1).n_processes == 3
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from kingdra_cluster import KingdraCluster
+from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.pseudo_labels import name_buckets
-from kingdra_cluster.rounds import RoundState, epochs_of_round, find_consensus, has_settled
+from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled
 from kingdra_cluster.teaching import BucketMemory, labelled_set
 from tests.oracles import synthetic_ensemble
 

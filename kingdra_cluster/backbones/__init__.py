@@ -6,13 +6,19 @@ from functools import partial
 import keras
 
 from kingdra_cluster.backbones.application import APPLICATIONS, application, copy_model
+from kingdra_cluster.backbones.convnet import convnet
 from kingdra_cluster.backbones.mlp import mlp
 from kingdra_cluster.backbones.resnet18 import resnet18
 from kingdra_cluster.validation import check_choice
 
-BACKBONES = {"resnet18": resnet18, "mlp": mlp, **{name: partial(application, name) for name in APPLICATIONS}}
+BACKBONES = {
+    "resnet18": resnet18,
+    "convnet": convnet,
+    "mlp": mlp,
+    **{name: partial(application, name) for name in APPLICATIONS},
+}
 
-__all__ = ["BACKBONES", "application", "make_backbone", "mlp", "resnet18"]
+__all__ = ["BACKBONES", "application", "convnet", "make_backbone", "mlp", "resnet18"]
 
 
 def make_backbone(backbone, input_shape, seed=None):

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
+from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
 from kingdra_cluster.modes.nnm_batches import NeighborBatches
@@ -15,8 +16,8 @@ from kingdra_cluster.modes.nnm_network import NNMNetwork, judge_heads
 from kingdra_cluster.modes.nnm_rows import check_neighbors, mined_neighbors, neighbors_among, split_rows
 from kingdra_cluster.optimizers import FusedAdam
 from kingdra_cluster.prepared_rows import METRICS
-from kingdra_cluster.progress import report
-from kingdra_cluster.validation import Integral, Real, check_choice, check_flag, check_number, check_numbers, check_rows
+from kingdra_cluster.progress import epoch_line, report
+from kingdra_cluster.validation import Integral, Real, check_choice, check_flag, check_number, check_rows
 
 STEPS_PER_EXECUTION = 8
 
@@ -47,40 +48,37 @@ class NNM(ClusteringMode):
         Match each row, from the second epoch on, with its nearest other row of all, by the present features.
     entropy_weight : float, default=5.0
         Of the clusters' balance.
+    prior : "uniform" or sequence of n_clusters floats, default="uniform"
+        Shares of the rows that the clusters are expected to have, where they are known not to be equal.
     supervised_weight : float, default=1.0
         Of the cross-entropy of pseudo-labelled rows on every head, inside `KingdraCluster`.
-    noise_std, feature_dropout : float, default=0.3, 0.3
-        Of the views of vectors, of root mean square 1.
-    padding, largest_cutout : float, default=0.125, 0.5
-        Of the views of images, see `augment.nnm_strong_view`.
+    noise_std, feature_dropout, padding, largest_cutout : float, default=0.3, 0.3, 0.125, 0.5
+        Of the views: of vectors of root mean square 1 the first two, of images `augment.nnm_strong_view`'s.
     learning_rate : float, default=1e-3
         Of Adam; 1e-4 as published suits a backbone that is already trained.
     weight_decay : float, default=1e-4
         L2 penalty: half of this times the sum of the squared weights is part of the loss.
-    batch_size : int, default=200
-    n_epochs : int, default=50
-        Passes over the rows in ``fit``; inside `KingdraCluster` its own numbers of epochs hold.
+    batch_size, n_epochs : int, default=200, 50
+        Inside `KingdraCluster` its own numbers of epochs hold.
     scale : {"rms", None}, default="rms"
         Divide vectors by their root mean square, or leave them alone.  ``uint8`` images are divided by 255.
     checkpoint_dir : path, optional
-        Keeps the state after every epoch; a killed fit of the same rows and arguments goes on from there.
+        Keeps the state after every epoch: a killed fit goes on from there.
     random_state : int, RandomState or None, default=None
     verbose : int, default=0
         1 prints a line an epoch.
 
     Attributes
     ----------
-    labels_ : (n,) int
-    probabilities_ : (n, n_clusters) float32
+    labels_, probabilities_, scale_, n_features_in_
+        As of every mode.
     classifier_ : keras.Model
         Backbone and head of the best epoch: raw rows in, probabilities out.
     best_epoch_, best_head_ : int
         Where the score in ``history_`` is lowest.
-    scale_ : float
     history_ : list of dict
         An entry an epoch: mean of every term of the loss (weighted, summed over heads), and over the held-out rows
         the label-free ``score`` of the epoch's best ``head`` and how many ``clusters`` it uses.
-    n_features_in_ : int
 
     References
     ----------
@@ -95,7 +93,7 @@ class NNM(ClusteringMode):
     (5,)
     """
 
-    takes_images = True
+    takes_images, batches_class = True, NeighborBatches
 
     def __init__(
         self,
@@ -109,6 +107,7 @@ class NNM(ClusteringMode):
         class_level=True,
         global_level=True,
         entropy_weight=5.0,
+        prior="uniform",
         supervised_weight=1.0,
         noise_std=0.3,
         feature_dropout=0.3,
@@ -132,6 +131,7 @@ class NNM(ClusteringMode):
         self.class_level = class_level
         self.global_level = global_level
         self.entropy_weight = entropy_weight
+        self.prior = prior
         self.supervised_weight = supervised_weight
         self.noise_std = noise_std
         self.feature_dropout = feature_dropout
@@ -149,15 +149,20 @@ class NNM(ClusteringMode):
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
-        check_numbers(self, dict.fromkeys(("n_heads", "n_neighbors"), (Integral, 1)))
+        for name in ("n_heads", "n_neighbors"):
+            check_number(name, getattr(self, name), Integral, 1)
         check_choice("metric", self.metric, METRICS)
         for name in ("local", "class_level", "global_level"):
             check_flag(name, getattr(self, name))
-        weights = ("entropy_weight", "supervised_weight", "noise_std", "weight_decay")
-        check_numbers(self, dict.fromkeys(weights, (Real, 0)))
+        for name in ("entropy_weight", "supervised_weight", "noise_std", "weight_decay"):
+            check_number(name, getattr(self, name), Real, 0)
         for name, most in (("feature_dropout", 0.99), ("padding", 1), ("largest_cutout", 1)):
             check_number(name, getattr(self, name), Real, 0, maximum=most)
         check_number("learning_rate", self.learning_rate, Real, above=0)
+        if isinstance(self.prior, str):
+            check_choice("prior", self.prior, ["uniform"])
+        else:
+            check_prior(self.prior, self.n_clusters)
 
     def make_network(self, input_shape, seed):
         """Return the compiled network, its optimizer built."""
@@ -174,6 +179,7 @@ class NNM(ClusteringMode):
             class_level=self.class_level,
             global_level=self.global_level,
             entropy_weight=self.entropy_weight,
+            prior=None if isinstance(self.prior, str) else self.prior,
             supervised_weight=self.supervised_weight,
             weight_decay=self.weight_decay,
             seed=seed,
@@ -216,8 +222,8 @@ class NNM(ClusteringMode):
         neighbors : (n, n_neighbors) int, optional
             Rows of X near each row, nearest first, taken as they are; None mines ``n_neighbors`` of them.
         held_out : array of int, optional
-            Rows of X to judge epochs and heads by, which are not trained on.  None is a random tenth, and with fewer
-            than 2,000 rows all rows, which are then trained on as well.
+            Rows to judge epochs and heads by, not to train on.  None: a random tenth; of fewer than 2,000 rows all,
+            which are trained on as well.
 
         Returns
         -------
@@ -267,7 +273,7 @@ class NNM(ClusteringMode):
             terms = network.fit(batches, epochs=1, shuffle=False, verbose=0).history
             terms.pop("supervised")
             check_loss(terms["loss"][0])
-            scores, clusters = judge_heads(network, X, judged, neighbors[judged], self.scale_)
+            scores, clusters = self.judge(network, X, judged, neighbors[judged])
             head = int(scores.argmin())
             judgement = {"score": float(scores[head]), "head": head, "clusters": int(clusters[head])}
             self.history_.append({name: float(values[0]) for name, values in terms.items()} | judgement)
@@ -278,17 +284,13 @@ class NNM(ClusteringMode):
             if identity is not None:
                 save_fit(self.checkpoint_dir, identity, self.history_, state)
             if self.verbose:
-                words = "  ".join(f"{name} {value:.4g}" for name, value in self.history_[-1].items())
-                report(f"epoch {epoch + 1}/{self.n_epochs}  {words}")
+                report(epoch_line(self.history_, self.n_epochs))
         return kept
 
+    def judge(self, network, X, rows, neighbors):
+        """Return the label-free score of every head, less is better, and how many clusters it uses."""
+        return judge_heads(network, X, rows, neighbors, self.scale_)
+
     def _batches(self, X, neighbors, **options):
-        return NeighborBatches(
-            X,
-            neighbors,
-            n_heads=int(self.n_heads),
-            n_clusters=int(self.n_clusters),
-            with_global=self.global_level,
-            batch_size=self.batch_size,
-            **options,
-        )
+        sizes = {"n_heads": int(self.n_heads), "n_clusters": int(self.n_clusters), "batch_size": self.batch_size}
+        return self.batches_class(X, neighbors, with_global=self.global_level, **sizes, **options)

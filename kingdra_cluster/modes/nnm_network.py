@@ -7,6 +7,7 @@ from keras import ops
 
 from kingdra_cluster.batches import chunks, dense_rows
 from kingdra_cluster.losses import batch_nearest, local_pairs, nnm_terms
+from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.losses.neighbor_consistency import LOG_OF_NOTHING, SMALLEST
 
 ANSWER_ROWS = 1024
@@ -28,6 +29,8 @@ class NNMNetwork(keras.Model):
     local, class_level, global_level : bool
         Which terms there are.
     entropy_weight, supervised_weight, weight_decay : float
+    prior : (n_clusters,) array or None
+        Of the entropy, see `cluster_entropy`.
     seed : int
         Drives the heads' initial weights and the views.  A variable, so that a state holds it.
     """
@@ -43,6 +46,7 @@ class NNMNetwork(keras.Model):
         class_level,
         global_level,
         entropy_weight,
+        prior,
         supervised_weight,
         weight_decay,
         seed,
@@ -50,7 +54,7 @@ class NNMNetwork(keras.Model):
         super().__init__()
         self.backbone, self.n_heads, self.n_clusters = backbone, n_heads, n_clusters
         self.view, self.local, self.class_level, self.global_level = view, local, class_level, global_level
-        self.entropy_weight, self.supervised_weight = entropy_weight, supervised_weight
+        self.entropy_weight, self.prior, self.supervised_weight = entropy_weight, prior, supervised_weight
         self.weight_decay = weight_decay
         units = backbone.output_shape[-1]
         # as PyTorch's linear layers begin, however many heads there are
@@ -125,7 +129,8 @@ class NNMNetwork(keras.Model):
         anchors, positives = output["anchor"][:, head], output["neighbor"][:, head]
         if self.local:
             anchors, positives = local_pairs(anchors, positives, output["augmented"][:, head], output["nearest"])
-        found = nnm_terms(anchors, positives, output["partner"][:, head] if self.global_level else None)
+        partners = output["partner"][:, head] if self.global_level else None
+        found = nnm_terms(anchors, positives, partners, self.prior)
         terms = {"consistency": found["consistency"], "entropy": -self.entropy_weight * found["entropy"]}
         if self.class_level:
             terms["class_matching"] = found["class_matching"]
@@ -200,12 +205,13 @@ def judge_heads(network, X, rows, neighbors, scale):
     needed, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     probabilities = network.answers(X, needed, scale)[1]
-    scores = score_heads(probabilities, places[:, 0], places[:, 1:], class_level=network.class_level)
+    options = {"class_level": network.class_level, "prior": network.prior}
+    scores = score_heads(probabilities, places[:, 0], places[:, 1:], **options)
     labels = probabilities[places[:, 0]].argmax(axis=-1)
     return scores, [len(np.unique(column)) for column in labels.T]
 
 
-def score_heads(probabilities, rows, neighbors, *, class_level):
+def score_heads(probabilities, rows, neighbors, *, class_level, prior=None):
     """Return how well each head's clusters suit rows and their neighbours; no label is seen, and less is better.
 
     Parameters
@@ -217,6 +223,8 @@ def score_heads(probabilities, rows, neighbors, *, class_level):
         Rows near each.
     class_level : bool
         Whether the class-level cross-entropy counts.
+    prior : (n_clusters,) array, optional
+        See `cluster_entropy`.
 
     Returns
     -------
@@ -225,13 +233,15 @@ def score_heads(probabilities, rows, neighbors, *, class_level):
         pairs.  Computed neighbour by neighbour: memory for m rows, not m n_neighbors.
     """
     heads = np.moveaxis(probabilities, 1, 0)
-    return np.array([_score(head, rows, neighbors, class_level) for head in heads])
+    n_clusters = probabilities.shape[2]
+    expected = np.full(n_clusters, 1 / n_clusters) if prior is None else check_prior(prior, n_clusters)
+    return np.array([_score(head, rows, neighbors, class_level, expected) for head in heads])
 
 
-def _score(probabilities, rows, neighbors, class_level):
+def _score(probabilities, rows, neighbors, class_level, expected):
     anchors = probabilities[rows].astype(np.float64)
     shares = np.maximum(anchors.mean(axis=0), 1e-8)
-    score, n_neighbors = np.sum(shares * np.log(shares)), neighbors.shape[1]
+    score, n_neighbors = np.sum(shares * np.log(shares / (len(expected) * expected))), neighbors.shape[1]
     products, squares = 0.0, 0.0
     for column in neighbors.T:
         positives = probabilities[column].astype(np.float64)

@@ -1,0 +1,102 @@
+"""What the neighbours of the rows can give before any network is trained: the start of the members, by itself.
+
+For each data set of a configuration (`configs/kingdra_ladder_im_<name>.json`) and seed: the share of neighbours of the
+same class, k-means, the mean of the members' communities, their aligned vote, and the estimated number of clusters.
+
+    python benchmarks/starts.py digits reuters_r8 [--seeds 0 1 2] [--data-home HOME] [--output FILE.json]
+    python benchmarks/starts.py --smoke
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.reports import print_table, save_report  # noqa: E402
+from experiments import config as configuration  # noqa: E402
+from experiments.baselines import kmeans_labels  # noqa: E402
+from experiments.run import prepare  # noqa: E402
+from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
+from kingdra_cluster.neighbors import neighbor_accuracy  # noqa: E402
+from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
+from kingdra_cluster.starts import community_start, neighbor_lists  # noqa: E402
+from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
+
+N_MEMBERS = 10
+HEAD = (
+    "data",
+    "seed",
+    "neighbours",
+    "k-means",
+    "mean start",
+    "vote of starts",
+    "clusters",
+    "estimate",
+    "interval",
+    "s",
+)
+
+
+def start_of_all(lists, n_clusters, member, seed):
+    """Labels (n,) of one member's start, spread to the rows that it did not see by the vote of their neighbours."""
+    places, classes = community_start(lists, n_clusters, member=member, seed=seed)
+    labels = np.full(len(lists), -1)
+    labels[places] = classes
+    unseen = labels < 0
+    votes = np.stack([np.sum(labels[lists[unseen]] == cluster, axis=1) for cluster in range(n_clusters)], axis=1)
+    labels[unseen] = votes.argmax(axis=1)
+    return labels
+
+
+def measure(name, data, n_clusters, seed):
+    """One line of the table: a dict."""
+    began = time.perf_counter()
+    rows, lists = neighbor_lists(data.X, n_clusters, seed)
+    truth = data.truth[rows]
+    labels = np.stack([start_of_all(lists, n_clusters, member, seed) for member in range(N_MEMBERS)])
+    aligned = np.take_along_axis(align_members(labels, n_clusters), labels, axis=1)
+    vote = np.stack([np.sum(aligned == cluster, axis=0) for cluster in range(n_clusters)], axis=1).argmax(axis=1)
+    seconds = time.perf_counter() - began
+    count = estimate_n_clusters(data.X, seed=seed)
+    return {
+        "data": name,
+        "seed": seed,
+        "rows": len(data.truth),
+        "neighbours": neighbor_accuracy(lists[:, :10], truth),
+        "k-means": ACC(data.truth, kmeans_labels(data.X, n_clusters, seed)),
+        "mean start": float(np.mean([ACC(truth, own) for own in labels])),
+        "vote of starts": ACC(truth, vote),
+        "clusters": n_clusters,
+        "estimate": count.n_clusters,
+        "interval": list(count.interval),
+        "s": seconds,
+    }
+
+
+def main(arguments=None):
+    """Run the benchmark; see the text of this module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=["digits"], metavar="DATA")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--data-home", metavar="DIR")
+    parser.add_argument("--smoke", action="store_true", help="one seed on 400 digits: a few seconds")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="save the numbers here as JSON")
+    options = parser.parse_args(arguments)
+    lines = []
+    for name in options.names:
+        overrides = ["data.subset=400"] if options.smoke else []
+        config = configuration.load(ROOT / "configs" / f"kingdra_ladder_im_{name}.json", overrides)[0]
+        data = prepare(config["data"], options.data_home)
+        for seed in options.seeds[: 1 if options.smoke else None]:
+            lines.append(measure(name, data, config["cluster"]["n_clusters"], seed))
+            print_table(HEAD, [[lines[-1][column] for column in HEAD]])
+    save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A cluster's card and a row's entry in the report, for images, texts and plain vectors."""
+
+from html import escape
+
+
+def card(one, seed):
+    """HTML of one cluster.
+
+    Parameters
+    ----------
+    one : dict
+        An entry of ``exhibits["clusters"]``.
+    seed : experiments.report.Seed
+
+    Returns
+    -------
+    html : str
+    """
+    name, share = escape(seed.cluster_names[one["cluster"]]), 100 * one["sure"] / one["rows"]
+    body = [
+        f'<div class="head"><h3>Cluster {name}</h3><span>{one["rows"]:,} rows</span></div>',
+        f'<div class="meter" title="{share:.1f} % sure"><i style="width:{share:.1f}%"></i></div>',
+        f'<p class="small">{share:.0f} % sure, mean confidence {100 * one["confidence"]:.0f} %',
+        f"{_classes(one, seed)}</p>",
+    ]
+    if "images" in one:
+        body.append(image_grid("".join(_image(shown["image"], f"row {shown['row']}") for shown in one["images"]), seed))
+    if one.get("words"):
+        body.append("<p>" + "".join(_chip(word) for word, _ in one["words"]) + "</p>")
+    if "columns" in one:
+        body.append(_columns(one["columns"]))
+    body += [_quote(shown["text"], f"row {shown['row']}") for shown in one.get("texts", ())]
+    if one["rivals"]:
+        rivals = (_chip(f"{seed.cluster_names[c]}: {100 * mean:.1f} %") for c, mean in one["rivals"])
+        body.append(f'<p class="small">Rivals {"".join(rivals)}</p>')
+    return f'<div class="card">{"".join(body)}{_doubtful(one["doubtful"], seed)}</div>'
+
+
+def item(row, seed):
+    """HTML of one image or text, and the two clusters it hovers between.
+
+    Parameters
+    ----------
+    row : dict
+        An entry of ``exhibits["doubtful"]``.
+    seed : experiments.report.Seed
+
+    Returns
+    -------
+    html : str
+    """
+    shares = ", ".join(f"{seed.cluster_names[c]}: {100 * share:.1f} %" for c, share in row["clusters"])
+    known = f"; class {seed.exhibits['classes'][row['class']]}" if "class" in row else ""
+    name = row.get("file", f"row {row['row']}")
+    if "text" in row:
+        return _quote(row["text"], f"{name}; {shares}{known}")
+    between = " or ".join(str(cluster) for cluster, _ in row["clusters"])
+    picture = _image(row["image"], f"{name}; {shares}{known}")
+    return f"<figure>{picture}<figcaption>{between}</figcaption></figure>"
+
+
+def image_grid(images, seed, style=""):
+    """Images side by side, as many as fit."""
+    photos = " photos" if seed.exhibits["photos"] else ""
+    return f'<div class="images {style}{photos}">{images}</div>'
+
+
+def _doubtful(rows, seed):
+    kind = seed.exhibits["kind"]
+    if kind == "vectors":
+        return f'<p class="small">Most doubtful rows: {", ".join(str(row["row"]) for row in rows)}</p>'
+    shown = "".join(item(row, seed) for row in (rows if kind == "images" else rows[:2]))
+    return f'<p class="small">Most doubtful</p>{image_grid(shown, seed) if kind == "images" else shown}'
+
+
+def _classes(one, seed):
+    """The most frequent true classes of the cluster's rows."""
+    if "counts" not in seed.exhibits:
+        return ""
+    counts, names = seed.exhibits["counts"][one["cluster"]], seed.exhibits["classes"]
+    best = sorted(range(len(counts)), key=lambda k: -counts[k])[:3]
+    shares = [f"{names[k]}: {100 * counts[k] / one['rows']:.0f} %" for k in best if counts[k]]
+    return f"<br>Classes: {escape(', '.join(shares))}"
+
+
+def _image(source, hint):
+    return f'<img src="{source}" alt="{escape(hint)}" title="{escape(hint)}" loading="lazy">'
+
+
+def _quote(text, where):
+    return f'<p class="quote">{escape(text) or "(empty)"} <span class="note">({escape(where)})</span></p>'
+
+
+def _chip(words):
+    return f'<span class="chip">{escape(words)}</span>'
+
+
+def _columns(columns):
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{away:+.2f}</td></tr>" for name, away in columns)
+    head = '<p class="small">Columns farthest from the mean of all rows, in standard deviations</p>'
+    return f'{head}<table class="columns">{rows}</table>'

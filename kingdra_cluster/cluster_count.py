@@ -1,0 +1,111 @@
+"""How many clusters there are, from the communities that come back when half of the rows are left out."""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from kingdra_cluster.communities import communities, smallest_size
+from kingdra_cluster.starts import member_graph, neighbor_lists
+
+RESOLUTIONS = tuple(float(f"{resolution:.3g}") for resolution in np.geomspace(0.03, 6.0, 16))
+SAMPLES = 6
+MANY_ROWS = 20_000  # of more rows a sample is counted
+STABLE = 0.5  # adjusted Rand index of two samples below which there is nothing to be counted
+NEARLY = 0.85  # of the best stability counts as well: the finer of such partitions is meant
+
+
+class ClusterCount(NamedTuple):
+    """An estimate of the number of clusters, and what it was made from.
+
+    Attributes
+    ----------
+    n_clusters : int
+        1 if no partition is stable.
+    interval : tuple (int, int)
+        Least and greatest number over the samples at the resolutions beside the chosen one that are nearly as stable.
+    resolutions : (r,) float
+    counts : (r, n_samples) int
+        Communities of each sample of rows at each resolution, leftovers not counted.
+    stability : (r,) float
+        Mean adjusted Rand index of the communities of two samples, on the rows that they share.
+    """
+
+    n_clusters: int
+    interval: tuple
+    resolutions: np.ndarray
+    counts: np.ndarray
+    stability: np.ndarray
+
+
+def estimate_n_clusters(X, *, seed=0):
+    """Estimate the number of clusters of the rows of X.
+
+    Six random halves of the graph of nearest neighbours are cut into communities at resolutions from coarse to fine.
+    Where two halves agree on the rows that they share, the partition is in the data; where they don't, it is in the
+    sample.  Of the resolutions whose stability is a peak, and at least 85 % of the highest, the finest is taken.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, ...)
+        Images are read as rows of pixels.
+    seed : int
+
+    Returns
+    -------
+    ClusterCount
+
+    Notes
+    -----
+    Coarse and fine groupings of the same data can both be stable, as topics and their subtopics are: the number is a
+    suggestion, the interval and the picture of `ClusterCount` show how firm it is.  Modularity cannot see clusters
+    that are small beside the number of all edges (its resolution limit).
+
+    References
+    ----------
+    Lange, Roth, Braun, Buhmann, "Stability-based validation of clustering solutions", Neural Computation 16, 2004.
+    Fortunato, Barthelemy, "Resolution limit in community detection", PNAS 104, 2007.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> X, _ = make_blobs(600, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> estimate_n_clusters(X).n_clusters
+    3
+    """
+    lists = neighbor_lists(X, 1, seed, most=MANY_ROWS)[1]
+    samples = [member_graph(lists, 1, member=m, seed=seed) for m in range(SAMPLES)]
+    counts = np.zeros((len(RESOLUTIONS), SAMPLES), dtype=int)
+    stability = np.zeros(len(RESOLUTIONS))
+    for index, resolution in enumerate(RESOLUTIONS):
+        labels = np.full((SAMPLES, len(lists)), -1)
+        for m, (places, graph) in enumerate(samples):
+            labels[m, places] = communities(graph, resolution, seed=[seed, m, index])
+            sizes = np.bincount(labels[m, places])
+            counts[index, m] = np.count_nonzero(sizes >= smallest_size(sizes))
+        stability[index] = np.mean([_agreement(a, b) for a, b in combinations(labels, 2)])
+    return _choose(np.array(RESOLUTIONS), counts, stability)
+
+
+def _agreement(a, b):
+    both = (a >= 0) & (b >= 0)
+    return adjusted_rand_score(a[both], b[both]) if both.any() else 0.0
+
+
+def _choose(resolutions, counts, stability):
+    """Return the estimate for the finest of the highest peaks of stability."""
+    typical = np.round(np.median(counts, axis=1)).astype(int)
+    candidate = np.where((typical > 1) & (stability >= STABLE), stability, 0.0)
+    if not candidate.any():
+        return ClusterCount(1, (1, 1), resolutions, counts, stability)
+    sides = np.concatenate([[0.0], candidate, [0.0]])
+    peak = (candidate >= sides[:-2]) & (candidate >= sides[2:]) & (candidate >= NEARLY * candidate.max())
+    chosen = int(np.flatnonzero(peak).max())
+    first, last = chosen, chosen
+    while first > 0 and candidate[first - 1] >= candidate[chosen] - 0.05:
+        first -= 1
+    while last < len(candidate) - 1 and candidate[last + 1] >= candidate[chosen] - 0.05:
+        last += 1
+    near = counts[first : last + 1]
+    return ClusterCount(int(typical[chosen]), (int(near.min()), int(near.max())), resolutions, counts, stability)

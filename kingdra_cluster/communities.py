@@ -1,0 +1,272 @@
+"""Communities of a graph of nearest neighbours: groups of rows with more edges inside than chance would give.
+
+Modularity compares the edges inside a group with what a graph of the same degrees has at random, times a resolution:
+a higher one makes more and smaller groups.  It follows the density of the rows, asks for no balance, and the number of
+groups follows from the graph instead of being forced upon it.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from kingdra_cluster.checks import check_integer
+
+CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
+SWEEPS = 20  # over all rows, at most
+SETTLED = 1e-3  # a sweep that moves a smaller share of the rows is the last
+LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
+TRIES = 10
+SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
+
+
+def neighbor_graph(neighbors):
+    """Return the symmetric graph of nearest neighbours.
+
+    Parameters
+    ----------
+    neighbors : (n, n_neighbors) int
+        Rows of lists of other rows; -1 fills a list that is short.
+
+    Returns
+    -------
+    CSR matrix (n, n) of float64
+        1 where both rows are among each other's neighbours, 1/2 where one is, else nothing.
+
+    Examples
+    --------
+    >>> neighbor_graph(np.array([[1], [0], [1]])).toarray()
+    array([[0. , 1. , 0. ],
+           [1. , 0. , 0.5],
+           [0. , 0.5, 0. ]])
+    """
+    n = len(neighbors)
+    rows, places = np.nonzero(neighbors >= 0)
+    directed = sparse.csr_matrix((np.full(len(rows), 0.5), (rows, neighbors[rows, places])), shape=(n, n))
+    return (directed + directed.T).tocsr()
+
+
+def modularity(graph, labels, resolution=1.0):
+    """Return the modularity of a partition.
+
+    Parameters
+    ----------
+    graph : CSR matrix (n, n)
+        Symmetric, without negative entries.
+    labels : (n,) int
+        From 0.
+    resolution : float
+
+    Returns
+    -------
+    float
+        Share of the edges' weight that lies inside groups, less `resolution` times what it is at random.
+
+    References
+    ----------
+    Newman, Girvan, "Finding and evaluating community structure in networks", Physical Review E 69, 2004.
+    Reichardt, Bornholdt, "Statistical mechanics of community detection", Physical Review E 74, 2006.
+    """
+    links = _links(graph, labels, int(np.max(labels)) + 1)
+    volumes = links.sum(axis=1)
+    return float(np.trace(links) / volumes.sum() - resolution * np.sum((volumes / volumes.sum()) ** 2))
+
+
+def communities(graph, resolution=1.0, *, seed=0):
+    """Partition a graph so that its modularity is high.
+
+    Rows move to the neighbouring group that gains most, groups become the nodes of a smaller graph, and so on until
+    nothing moves; on the way back every level's nodes move once more.
+
+    Parameters
+    ----------
+    graph : CSR matrix (n, n)
+        Symmetric, without negative entries.
+    resolution : float
+        Positive; higher makes more communities.
+    seed : int or numpy Generator
+        Drives the order in which rows move.
+
+    Returns
+    -------
+    (n,) intp
+        Communities from 0.  Rows without edges are communities of their own.
+
+    References
+    ----------
+    Blondel, Guillaume, Lambiotte, Lefebvre, "Fast unfolding of communities in large networks", Journal of Statistical
+    Mechanics, 2008.  Rotta, Noack, "Multilevel local search algorithms for modularity clustering", Journal of
+    Experimental Algorithmics 16, 2011 (the moves on the way back).
+
+    Examples
+    --------
+    >>> pairs = neighbor_graph(np.array([[1], [0], [3], [2]]))
+    >>> communities(pairs).tolist()
+    [0, 0, 1, 1]
+    """
+    generator = np.random.default_rng(seed)
+    graphs, groups = [graph], []
+    while True:
+        n = graphs[-1].shape[0]
+        labels = _moved(graphs[-1], np.arange(n), resolution, generator)
+        if len(np.unique(labels)) == n:
+            break
+        groups.append(np.unique(labels, return_inverse=True)[1])
+        graphs.append(_aggregated(graphs[-1], groups[-1]))
+    labels = np.arange(graphs[-1].shape[0])
+    for level, group in zip(graphs[-2::-1], groups[::-1], strict=True):
+        labels = _moved(level, labels[group], resolution, generator)
+    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+
+
+def cluster_graph(graph, n_clusters, *, seed=0):
+    """Partition a graph into a given number of communities, at the resolution that has about so many.
+
+    Parameters
+    ----------
+    graph : CSR matrix (n, n)
+        Symmetric, without negative entries.
+    n_clusters : int
+    seed : int or numpy Generator
+
+    Returns
+    -------
+    labels : (n,) intp
+        From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows of
+        leftovers (see `smallest_size`) that hang on no community.
+    resolution : float
+
+    Notes
+    -----
+    The resolution is found by bisection of its logarithm.  If none of those tried has exactly `n_clusters`
+    communities, the pairs of the nearest higher number that cost least modularity are merged.
+    """
+    n_clusters = check_integer("n_clusters", n_clusters, 1)
+    generator = np.random.default_rng(seed)
+    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(FIRST)
+    best = None
+    for _ in range(TRIES):
+        labels = communities(graph, np.exp(resolution), seed=generator)
+        sizes = np.bincount(labels)
+        large = np.count_nonzero(sizes >= smallest_size(sizes))
+        if best is None or (large >= n_clusters and (best[0] < n_clusters or large <= best[0])):
+            best = large, labels, resolution
+        if large == n_clusters:
+            break
+        low, high = (resolution, high) if large < n_clusters else (low, resolution)
+        resolution = (low + high) / 2
+    large, labels, resolution = best[0], best[1], np.exp(best[2])
+    sizes = np.bincount(labels)
+    labels = _without_leftovers(graph, labels, sizes < smallest_size(sizes))
+    if large > n_clusters:
+        labels = _merged(graph, labels, n_clusters, resolution)
+    order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
+    return np.append(np.argsort(order), -1)[labels], float(resolution)
+
+
+def smallest_size(sizes):
+    """Return the number of rows below which a community is a leftover: a fifth of an even one of those that are not.
+
+    Parameters
+    ----------
+    sizes : (n_communities,) int
+
+    Examples
+    --------
+    >>> smallest_size([100, 90, 80, 3, 1])
+    18.0
+    """
+    kept = np.asarray(sizes)
+    while kept.min() < SMALL * kept.mean():
+        kept = kept[kept >= SMALL * kept.mean()]
+    return float(SMALL * kept.mean())
+
+
+def _moved(graph, labels, resolution, generator):
+    """Labels (n,) after rows moved, an eighth of them at a time, to the neighbouring group that gains most."""
+    degrees, loops = np.asarray(graph.sum(axis=1)).ravel(), graph.diagonal()
+    n, n_groups, total = len(labels), int(labels.max()) + 1, degrees.sum()
+    labels, volumes = labels.copy(), np.bincount(labels, degrees, minlength=n_groups)
+    for _ in range(SWEEPS if total > 0 else 0):
+        n_moved = 0
+        for rows in np.array_split(generator.permutation(n), min(CHUNKS, n)):
+            part, own, cost = graph[rows], labels[rows], resolution * degrees[rows] / total
+            links = sparse.csr_matrix((part.data, labels[part.indices], part.indptr), shape=(len(rows), n_groups))
+            links.sum_duplicates()
+            owner = np.repeat(np.arange(len(rows)), np.diff(links.indptr))
+            inside = links.indices == own[owner]
+            weights = links.data - np.where(inside, loops[rows][owner], 0.0)
+            others = volumes[links.indices] - np.where(inside, degrees[rows][owner], 0.0)
+            gains = weights - cost[owner] * others
+            stay = -cost * (volumes[own] - degrees[rows])
+            stay[owner[inside]] = gains[inside]
+            best, target = _best(gains, links, owner, own)
+            moving = np.flatnonzero((best > stay + 1e-12 * total) & (target != own))
+            weight = degrees[rows[moving]]
+            volumes += np.bincount(target[moving], weight, n_groups) - np.bincount(own[moving], weight, n_groups)
+            labels[rows[moving]] = target[moving]
+            n_moved += len(moving)
+        if n_moved <= SETTLED * n:
+            break
+    return labels
+
+
+def _best(gains, links, owner, own):
+    """Largest gain of each row (-inf without an edge) and the first group that has it (its own without an edge)."""
+    best, target = np.full(len(own), -np.inf), own.copy()
+    filled = np.diff(links.indptr) > 0
+    if filled.any():
+        best[filled] = np.maximum.reduceat(gains, links.indptr[:-1][filled])
+    where = np.flatnonzero(gains == best[owner])[::-1]
+    target[owner[where]] = links.indices[where]
+    return best, target
+
+
+def _links(graph, labels, n_groups):
+    """Weight (n_groups, n_groups) between every two groups; rows of -1 are in none."""
+    return _aggregated(graph, labels, n_groups).toarray()
+
+
+def _aggregated(graph, labels, n_groups=None):
+    inside = np.flatnonzero(labels >= 0)
+    n_groups = int(labels.max()) + 1 if n_groups is None else n_groups
+    members = sparse.csr_matrix((np.ones(len(inside)), (inside, labels[inside])), shape=(len(labels), n_groups))
+    return (members.T @ graph @ members).tocsr()
+
+
+def _without_leftovers(graph, labels, is_leftover):
+    """Give the rows of leftovers to the group that holds most of their edges, -1 where none does; number anew."""
+    if is_leftover.all():
+        return labels
+    labels = np.where(is_leftover[labels], -1, labels)
+    while (labels < 0).any():
+        loose = np.flatnonzero(labels < 0)
+        kept = np.flatnonzero(labels >= 0)
+        shape = (len(labels), len(is_leftover))
+        members = sparse.csr_matrix((np.ones(len(kept)), (kept, labels[kept])), shape=shape)
+        links = (graph[loose] @ members).tocsr()
+        owner = np.repeat(np.arange(len(loose)), np.diff(links.indptr))
+        best, target = _best(links.data, links, owner, np.full(len(loose), -1))
+        if not (best > 0).any():
+            break
+        labels[loose[best > 0]] = target[best > 0]
+    found = np.unique(labels[labels >= 0])
+    return np.where(labels >= 0, np.searchsorted(found, labels), -1)
+
+
+def _merged(graph, labels, n_clusters, resolution):
+    """Merge, one after the other, the two groups whose union costs least modularity, then let rows move once more."""
+    links = _links(graph, labels, int(labels.max()) + 1)
+    volumes = links.sum(axis=1)
+    total, names, alive = volumes.sum(), np.arange(len(volumes)), list(range(len(volumes)))
+    while len(alive) > n_clusters:
+        gains = links[np.ix_(alive, alive)] - resolution * np.outer(volumes[alive], volumes[alive]) / total
+        np.fill_diagonal(gains, -np.inf)
+        i, j = (alive[place] for place in np.unravel_index(gains.argmax(), gains.shape))
+        links[i] += links[j]
+        links[:, i] += links[:, j]
+        volumes[i] += volumes[j]
+        names[names == j] = i
+        alive.remove(j)
+    merged = np.append(np.searchsorted(alive, names), -1)[labels]
+    loose = merged < 0
+    moved = _moved(graph, np.where(loose, n_clusters, merged), resolution, np.random.default_rng(0))
+    return np.where(loose, -1, moved)

@@ -1,0 +1,117 @@
+"""Where the members start from: communities of the graph of nearest neighbours, each member's of its own rows.
+
+Networks that start from nothing find the clusters' balance before they find the clusters.  The communities of the
+graph of neighbours follow the density of the rows instead and ask for no balance.  The neighbours are searched once;
+each member sees other rows of the graph and another number of neighbours, so that the members err differently.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from kingdra_cluster.checks import check_integer
+from kingdra_cluster.communities import cluster_graph, neighbor_graph
+from kingdra_cluster.neighbors import nearest_neighbors
+
+MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
+NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
+SHARE = 0.5  # of the rows go into each member's graph
+FEW_ROWS = 500  # are not cut down any further
+SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
+
+
+def neighbor_lists(X, n_clusters, seed=0, *, most=None):
+    """Find the neighbours from which all members start.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, ...)
+        Images are read as rows of pixels.
+    n_clusters : int
+        At most n.
+    seed : int
+        Drives the sample of too many rows.
+    most : int, optional
+        Of more rows a sample of so many is searched; 100,000 if None.
+
+    Returns
+    -------
+    rows : (m,) int
+        The rows that were searched, ascending: all up to ``most``.
+    neighbors : (m, k) int32
+        Neighbours of each among them, nearest first (see `neighbor_metric`), as places in ``rows``; k is 20, or m - 1
+        if that is less.
+    """
+    n = X.shape[0]
+    check_integer("n_clusters", n_clusters, 1, n)
+    rows = np.arange(n)
+    most = MANY_ROWS if most is None else most
+    if n > most:
+        rows = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+        X = X[rows]
+    if not sparse.issparse(X):
+        X = np.asarray(X).reshape(len(rows), -1)
+    n_neighbors = min(max(NEIGHBORS), len(rows) - 1)
+    if n_neighbors == 0:
+        return rows, np.empty((1, 0), dtype=np.int32)
+    return rows, nearest_neighbors(X, n_neighbors, metric=neighbor_metric(X)).astype(np.int32)
+
+
+def neighbor_metric(X):
+    """Return "cosine" if more than two thirds of the entries of X, an array or CSR matrix, are zero, else "euclidean".
+
+    The length of a row of counts says how much there is, not what: an empty row is nearer, by Euclid, to most texts
+    than any text is.
+    """
+    filled = np.count_nonzero(X.data) if sparse.issparse(X) else np.count_nonzero(X)
+    return "cosine" if filled < (1 - SPARSE) * np.prod(X.shape, dtype=float) else "euclidean"
+
+
+def community_start(neighbors, n_clusters, *, member=0, seed=0):
+    """Cluster the rows that one member starts from.
+
+    Parameters
+    ----------
+    neighbors : (m, k) int
+        Of `neighbor_lists`.
+    n_clusters : int
+    member : int
+        Decides, with the seed, which half of the rows it sees, and how many neighbours.
+    seed : int
+
+    Returns
+    -------
+    places : (s,) int
+        Places in `neighbors` of the rows that it sees, ascending, without stray ones.
+    classes : (s,) int
+        The cluster of each, from 0; there can be fewer than `n_clusters`.
+
+    Examples
+    --------
+    >>> X = np.repeat([[0.0], [9.0]], 20, axis=0) + np.linspace(0, 1, 40)[:, None]
+    >>> places, classes = community_start(neighbor_lists(X, 2)[1], 2)
+    >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
+    (1, 1, np.True_)
+    """
+    kept, graph = member_graph(neighbors, n_clusters, member=member, seed=seed)
+    classes = cluster_graph(graph, n_clusters, seed=[seed, member])[0]
+    return kept[classes >= 0], classes[classes >= 0]
+
+
+def member_graph(neighbors, n_clusters, *, member, seed):
+    """Return the places (s,) of the rows that a member sees, ascending, and the graph (s, s) of their neighbours.
+
+    The arguments are those of `community_start`; there are at least ``n_clusters`` rows.
+    """
+    n = len(neighbors)
+    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(np.random.default_rng([seed, member]).choice(n, size, replace=False))
+    return kept, neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
+
+
+def _among(neighbors, kept, n_neighbors):
+    """The first `n_neighbors` of each kept row's neighbours that are kept too, as places in `kept`; -1 fills up."""
+    places = np.full(len(neighbors), -1)
+    places[kept] = np.arange(len(kept))
+    lists = places[neighbors[kept]]
+    seen = lists >= 0
+    return np.where(seen & (np.cumsum(seen, axis=1) <= n_neighbors), lists, -1)

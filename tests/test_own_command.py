@@ -1,0 +1,82 @@
+"""`run_exp.py cluster`: the user's own data without a configuration."""
+
+import json
+
+import numpy as np
+import pytest
+from fake_estimator import make_fake
+
+from experiments import stages
+from experiments.cli import main
+from experiments.own_command import own_config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Ninety digits as PNG files, in two sub-folders."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("own") / "my digits"
+    for index, image in enumerate(load_digits().images[:90]):
+        path = folder / f"part {index % 2}" / f"{index:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15.9).astype(np.uint8)).resize((16, 16)).save(path)
+    return folder
+
+
+def test_a_folder_of_images_becomes_labels_with_file_names_and_a_report(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stages, "make_kingdra", make_fake)
+    monkeypatch.chdir(tmp_path)
+    assert main(["cluster", "--images", str(folder), "--n-clusters", "5", "--pixels"]) == 0
+    lines = (tmp_path / "runs" / "my digits" / "seed_0" / "labels.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "row,label,confidence,pseudo_label,file"
+    assert lines[1].endswith(",part 0/000.png")
+    assert len(lines) == 91
+    assert "part 0/" in (tmp_path / "runs" / "my digits" / "report.html").read_text(encoding="utf-8")
+    assert "report.html in a browser" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "features"),
+    [("images", "resnet50"), ("texts", "tfidf"), ("array", None)],
+    ids=["images", "texts", "array"],
+)
+def test_every_kind_has_its_features(folder, kind, features):
+    config = own_config(kind, folder, 7, overrides=["cluster.n_members=3", "cluster.mode.noise_std=0.5"])
+    assert config["cluster"]["n_clusters"] == 7
+    assert config["cluster"]["n_members"] == 3
+    assert config["cluster"]["mode"]["noise_std"] == 0.5
+    assert (config["data"]["features"] or {}).get("kind") == features
+    assert config["name"] == "my digits"
+
+
+def test_a_second_call_is_not_changed_by_the_first(folder):
+    own_config("array", folder, 3, overrides=["cluster.mode.noise_std=0.5", "data.key=Z"])
+    config = own_config("array", folder, 3)
+    assert config["cluster"]["mode"]["noise_std"] == 0.3
+    assert config["data"]["key"] == "X"
+
+
+def test_dry_run_shows_everything(folder, capsys):
+    arguments = ["--n-clusters", "4", "--seeds", "1", "2", "--n-jobs", "2", "--dry-run"]
+    assert main(["cluster", "--images", str(folder), *arguments]) == 0
+    config = json.loads(capsys.readouterr().out)
+    assert config["seeds"] == [1, 2]
+    assert config["cluster"]["n_jobs"] == 2
+    assert config["data"]["features"]["kind"] == "resnet50"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "nowhere", "--n-clusters", "3"], "--images: there is no"),
+        (["--texts", __file__, "--n-clusters", "3", "--pixels"], "--pixels suits --images alone"),
+        (["--texts", __file__, "--n-clusters", "0"], "n_clusters must be an integer of at least 1"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, capsys):
+    assert main(["cluster", *arguments, "--dry-run"]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,169 @@
+"""Communities and starts: against oracles, and what they are for."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, make_blobs, make_moons
+
+from kingdra_cluster import starts
+from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
+from kingdra_cluster.neighbors import nearest_neighbors
+from kingdra_cluster.starts import community_start, neighbor_lists, neighbor_metric
+from kingdra_cluster.unsup_metrics import ACC
+
+DIGITS = load_digits()
+
+
+@pytest.fixture(scope="module")
+def digits_lists():
+    return neighbor_lists(DIGITS.data, 10)[1]
+
+
+def random_graph(n, seed):
+    rng = np.random.default_rng(seed)
+    block = np.arange(n) % 3
+    weights = rng.random((n, n)) * (rng.random((n, n)) < np.where(block[:, None] == block, 0.5, 0.1))
+    return sparse.csr_matrix(np.triu(weights) + np.triu(weights, 1).T)
+
+
+@pytest.mark.parametrize("resolution", [0.5, 1.0, 2.0])
+def test_modularity_is_that_of_the_double_sum(resolution):
+    graph, labels = random_graph(12, 0), np.arange(12) % 4
+    weights = graph.toarray()
+    degrees, total = weights.sum(axis=1), weights.sum()
+    slow = sum(
+        weights[i, j] / total - resolution * degrees[i] * degrees[j] / total**2
+        for i in range(12)
+        for j in range(12)
+        if labels[i] == labels[j]
+    )
+    assert modularity(graph, labels, resolution) == pytest.approx(slow)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("resolution", [0.7, 1.5])
+def test_no_single_row_gains_by_moving(seed, resolution):
+    graph = random_graph(40, seed)
+    labels = communities(graph, resolution, seed=seed)
+    best = modularity(graph, labels, resolution)
+    for row in range(40):
+        for group in range(labels.max() + 2):  # one more: a community of its own
+            moved = labels.copy()
+            moved[row] = group
+            if group <= labels.max():
+                assert modularity(graph, np.unique(moved, return_inverse=True)[1], resolution) <= best + 1e-9
+
+
+def test_communities_are_those_that_all_partitions_of_a_small_graph_say():
+    graph = random_graph(7, 3)
+    best = max(modularity(graph, np.array(labels)) for labels in _partitions(7))
+    found = max(modularity(graph, communities(graph, seed=seed)) for seed in range(5))
+    assert found == pytest.approx(best)
+
+
+def _partitions(n):
+    if n == 0:
+        yield []
+        return
+    for rest in _partitions(n - 1):
+        for group in range(max(rest, default=-1) + 2):
+            yield [*rest, group]
+
+
+def test_the_graph_is_symmetric_and_weighs_mutual_neighbours_double():
+    graph = neighbor_graph(np.array([[1, -1], [0, 2], [1, -1]])).toarray()
+    np.testing.assert_array_equal(graph, [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("n", [400, 1500])
+def test_moons_are_followed_where_k_means_cannot(n):
+    X, y = make_moons(n, noise=0.05, random_state=0)
+    lists = neighbor_lists(X, 2)[1]
+    for member in range(4):
+        places, classes = community_start(lists, 2, member=member)
+        assert ACC(y[places], classes) > 0.98
+    assert ACC(y, KMeans(2, n_init=3, random_state=0).fit_predict(X)) < 0.9
+
+
+def test_digits_come_out_better_than_with_k_means(digits_lists):
+    kmeans = ACC(DIGITS.target, KMeans(10, n_init=3, random_state=0).fit_predict(DIGITS.data))
+    found = [community_start(digits_lists, 10, member=member) for member in range(4)]
+    assert np.mean([ACC(DIGITS.target[places], classes) for places, classes in found]) > kmeans + 0.05
+
+
+def test_sizes_may_differ_much():
+    X, y = make_blobs([600, 60, 60], centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    places, classes = community_start(neighbor_lists(X, 3)[1], 3)
+    assert ACC(y[places], classes) > 0.98
+
+
+def test_members_see_other_rows_and_the_seed_decides(digits_lists):
+    first, again = (community_start(digits_lists, 10, member=1, seed=5) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(first[0]) > 0.95 * round(starts.SHARE * 1797)
+    assert np.all(np.diff(first[0]) > 0)
+    for options in ({"member": 2, "seed": 5}, {"member": 1, "seed": 6}):
+        assert len(np.intersect1d(community_start(digits_lists, 10, **options)[0], first[0])) < 0.7 * len(first[0])
+
+
+def test_sparse_rows_and_images_are_read_like_dense_ones():
+    X = DIGITS.data[:300]
+    expected = neighbor_lists(X, 5)[1]
+    for same in (sparse.csr_matrix(X), X.reshape(300, 8, 8, 1)):
+        np.testing.assert_array_equal(neighbor_lists(same, 5)[1], expected)
+
+
+def test_of_very_many_rows_a_sample_is_searched(monkeypatch):
+    monkeypatch.setattr(starts, "MANY_ROWS", 200)
+    rows, neighbors = neighbor_lists(DIGITS.data, 10, seed=3)
+    assert len(rows) == len(neighbors) == 200
+    np.testing.assert_array_equal(
+        neighbors, nearest_neighbors(DIGITS.data[rows], max(starts.NEIGHBORS), metric="euclidean")
+    )
+
+
+def test_empty_texts_do_not_become_everybodys_neighbours():
+    rng = np.random.default_rng(0)
+    topics = np.repeat([0, 1], 150)
+    words = rng.random((300, 60)) < np.where((np.arange(60) < 30) == (topics[:, None] == 0), 0.12, 0.01)
+    words[::30] = False
+    X = words / np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1e-9)
+    filled = words.any(axis=1)
+    for rows in (X, sparse.csr_matrix(X)):
+        neighbors = neighbor_lists(rows, 2)[1]
+        assert np.mean(filled[neighbors[filled][:, :5]]) > 0.99
+        places, classes = community_start(neighbors, 2)
+        assert ACC(topics[places][filled[places]], classes[filled[places]]) > 0.9
+    dense = DIGITS.data[:50]
+    assert (neighbor_metric(X), neighbor_metric(dense), neighbor_metric(sparse.csr_matrix(dense))) == (
+        "cosine",
+        "euclidean",
+        "euclidean",
+    )
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5])
+@pytest.mark.parametrize("n", [1, 5, 12, 60])
+def test_degenerate_rows(n, n_clusters):
+    if n_clusters > n:
+        with pytest.raises(ValueError, match="n_clusters must be an integer of at least 1 and at most 1, got"):
+            neighbor_lists(np.eye(n), n_clusters)
+        return
+    for X in (np.zeros((n, 3)), np.ones((n, 1)), np.eye(n), np.random.default_rng(0).normal(size=(n, 2))):
+        for member in (0, 1):
+            places, classes = community_start(neighbor_lists(X, n_clusters)[1], n_clusters, member=member)
+            assert len(places) == len(classes) > 0
+            assert 0 <= classes.min() <= classes.max() < n_clusters
+
+
+def test_the_largest_cluster_comes_first_and_strays_are_left_out():
+    pairs = [[i, i + 1 if i % 2 == 0 else i - 1] for i in range(2)]  # a stray pair
+    ring = [[2 + (i + 1) % 40, 2 + (i + 2) % 40] for i in range(40)]
+    other = [[42 + (i + 1) % 60, 42 + (i + 2) % 60] for i in range(60)]
+    labels, resolution = cluster_graph(neighbor_graph(np.array([[p[1], -1] for p in pairs] + ring + other)), 2)
+    assert labels[:2].tolist() == [-1, -1]
+    assert set(labels[2:42]) == {1}
+    assert set(labels[42:]) == {0}
+    assert resolution > 0
