@@ -12,7 +12,7 @@ from fake_estimator import make_fake
 from scipy import sparse
 
 from experiments import exhibits, svg
-from experiments import run as running
+from experiments import stages
 from experiments.cli import main
 from experiments.cluster_cards import cluster_cards, picture
 from experiments.report import write_report
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 def run_fake(folder, config):
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "make_estimator", make_fake)
+        patch.setattr(stages, "make_kingdra", make_fake)
         assert main([str(folder / "config.json"), "--output", str(folder / "run")]) == 0
     return folder / "run"
 
