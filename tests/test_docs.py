@@ -35,7 +35,8 @@ def commands(page):
 @pytest.fixture
 def hurried(monkeypatch):
     """Let every fit be one of few members and a single epoch, whatever the snippet asks for."""
-    from kingdra_cluster import MODES, KingdraCluster
+    from kingdra_cluster import KingdraCluster
+    from kingdra_cluster.modes import MODES, PRETEXTS, REFINERS
 
     def hurry(fit):
         def fit_in_a_hurry(self, *args, **options):
@@ -45,7 +46,7 @@ def hurried(monkeypatch):
 
         return fit_in_a_hurry
 
-    for one in {KingdraCluster, *MODES.values()}:
+    for one in {KingdraCluster, *MODES.values(), *PRETEXTS.values(), *REFINERS.values()}:
         monkeypatch.setattr(one, "fit", hurry(one.fit))
 
 
