@@ -122,6 +122,6 @@ def _scale(rows):
 def _draw(path, results):
     from experiments.trust_figures import attack_panels
 
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     unit = next(iter(results["units"].values()))
     attack_panels(path, results["accuracy"], results["sizes"], f"largest change of an entry ({unit})")

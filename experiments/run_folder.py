@@ -126,9 +126,7 @@ class HistoryWriter:
 
 def write_epochs(path, history):
     """Write a line an epoch: the terms of a stage's loss, and whatever else it noted."""
-    if history:
-        lines = [json.dumps({"epoch": epoch, **record}) for epoch, record in enumerate(history)]
-        write_text(path, "\n".join(lines) + "\n")
+    write_text(path, "".join(json.dumps({"epoch": epoch, **record}) + "\n" for epoch, record in enumerate(history)))
 
 
 def write_labels(path, labels, confidence, pseudo_labels, classes=None, filenames=None):

@@ -9,6 +9,7 @@ import pytest
 from test_run_exp import DIGITS, TINY, read_labels
 
 from experiments import config as configuration
+from experiments import run as running
 from experiments import stage_config, stages
 from experiments.cli import main
 from experiments.run_folder import read_json
@@ -29,6 +30,13 @@ SMALL_NNM = {"name": "nnm", "n_clusters": 10, "n_epochs": 1, "n_heads": 1, "batc
 def tiny_pretext(monkeypatch):
     known = stage_config.pretexts() | {"tiny": (ROOT / "tests" / "fake_pretext.py", "TinyPretext")}
     monkeypatch.setattr(stage_config, "pretexts", lambda: known)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No pictures and no report, which take longer than a tiny run."""
+    for name in ("_draw", "_draw_scores", "write_exhibits", "write_report"):
+        monkeypatch.setattr(running, name, lambda *_: None)
 
 
 def resolve(**sections):
@@ -177,7 +185,7 @@ def test_a_chain_of_three_leaves_every_stage_and_repeats_none(tmp_path, tiny_pre
     assert (seed / "labels.csv").read_bytes() == before
 
 
-def test_a_clustering_and_a_refinement_go_on_from_the_pretexts_network(tmp_path, tiny_pretext):
+def test_a_clustering_and_a_refinement_go_on_from_the_pretexts_network(tmp_path, tiny_pretext, undrawn):
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8))
     data = {"name": "arrays", "path": str(tmp_path / "images.npy"), "features": "none"}
     matching = {**SMALL_NNM, "n_clusters": 3, "backbone": "pretext"}
@@ -192,7 +200,7 @@ def test_a_clustering_and_a_refinement_go_on_from_the_pretexts_network(tmp_path,
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 4
 
 
-def test_kingdra_its_refinement_by_cores_and_attacks_on_both(tmp_path, capsys):
+def test_kingdra_its_refinement_by_cores_and_attacks_on_both(tmp_path, capsys, undrawn):
     cluster = TINY | {"mode": {"name": "ladder", "hidden_units": [8]}, "verbose": 0, "n_rounds": 2}
     seed = run(tmp_path, cluster=cluster, refine={**RUC, "split": "cores"})
     metrics = read_json(seed / "metrics.json")
@@ -212,7 +220,7 @@ def test_kingdra_its_refinement_by_cores_and_attacks_on_both(tmp_path, capsys):
     assert "before, fgsm" in capsys.readouterr().out
 
 
-def test_labels_of_an_earlier_run_are_refined_and_self_labelling_goes_on(tmp_path):
+def test_labels_of_an_earlier_run_are_refined_and_self_labelling_goes_on(tmp_path, undrawn):
     seed = run(tmp_path, cluster=SMALL_NNM, refine={"mode": "selflabel", "threshold": 0.2, "n_epochs": 1, "verbose": 0})
     assert read_json(seed / "metrics.json")["refined"]["acc"] > 0
     assert json.loads((seed / "history.jsonl").read_text())["epoch"] == 0
