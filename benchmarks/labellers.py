@@ -24,7 +24,8 @@ sys.path.insert(0, str(ROOT))
 from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.data_home import atomic_path  # noqa: E402
-from experiments.run import make_estimator, prepare  # noqa: E402
+from experiments.run import prepare  # noqa: E402
+from experiments.stages import make_kingdra  # noqa: E402
 from kingdra_cluster.labellers import LABELLERS  # noqa: E402
 from kingdra_cluster.persistence import read_arrays, write_arrays  # noqa: E402
 from kingdra_cluster.similarity_graph import SimilarityGraph  # noqa: E402
@@ -90,7 +91,7 @@ def run(args):
                 section = {**config["cluster"], **POLICIES[policy], "n_jobs": args.n_jobs, "verbose": 0}
                 if args.smoke:
                     section["n_rounds"] = min(2, section["n_rounds"])
-                make_estimator(section, seed, None, [rounds]).fit(data.X)
+                make_kingdra(section, seed, None, [rounds]).fit(data.X)
                 kmeans = ACC(data.truth, kmeans_labels(data.X, section["n_clusters"], seed))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_arrays(

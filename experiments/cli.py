@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from experiments import config as configuration
+from experiments import stage_config
 from experiments.data_home import data_home
 from experiments.own_command import own_config
 from experiments.quiet import without_chatter
@@ -20,9 +21,11 @@ EPILOG = """examples:
   run_exp.py configs/kingdra_ladder_im_digits.json
   run_exp.py configs/kingdra_ladder_im_mnist.json --set cluster.n_rounds=10 --seeds 0 1 2 --n-jobs 2
   run_exp.py predict runs/kingdra_ladder_im_20news/seed_0 --texts new.txt --out labels.csv
+  run_exp.py attack runs/ruc_on_kmeans_digits/seed_0
   run_exp.py report runs/kingdra_ladder_im_digits
   run_exp.py cluster --images photos --n-clusters 12
 """
+ATTACKS = ("fgsm", "bim", "pgd")
 
 
 def run_parser():
@@ -31,7 +34,7 @@ def run_parser():
         prog="run_exp.py",
         description="Run an experiment: data, clustering with each seed, baselines, pictures. "
         "Other commands, each with its own --help: cluster (your own data), predict (label new items), report, "
-        "export (a model for elsewhere).",
+        "export (a model for elsewhere), attack (accuracy under attack).",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -77,6 +80,20 @@ def predict_parser():
     return parser
 
 
+def attack_parser():
+    """Parser of ``run_exp.py attack ...``."""
+    description = "Accuracy of a finished run under attack, before and after its refinement."
+    parser = argparse.ArgumentParser(prog="run_exp.py attack", description=description)
+    parser.add_argument("run", help="folder of a seed, such as runs/ruc_on_kmeans_digits/seed_0")
+    sizes = "largest changes of an entry: of vectors in root mean squares, of images in parts of the range of a pixel"
+    parser.add_argument("--sizes", metavar="X", type=float, nargs="+", default=[0, 0.05, 0.1, 0.2, 0.4], help=sizes)
+    parser.add_argument("--attacks", metavar="NAME", nargs="+", choices=ATTACKS, default=ATTACKS, help="fgsm, bim, pgd")
+    parser.add_argument("--rows", metavar="N", type=int, default=1000, help="rows that are attacked (default: 1000)")
+    parser.add_argument("--data-home", metavar="DIR", help="folder of raw data (default: $KINGDRA_DATA or a cache)")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
 def report_parser():
     """Parser of ``run_exp.py report ...``."""
     parser = argparse.ArgumentParser(prog="run_exp.py report", description="Make the page of a finished run again.")
@@ -112,6 +129,7 @@ def main(argv=None):
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     commands = {
+        "attack": (_attack, attack_parser),
         "cluster": (_cluster, cluster_parser),
         "export": (_export, export_parser),
         "predict": (_predict, predict_parser),
@@ -157,8 +175,11 @@ def _start(config, args, home):
     if args.seeds is not None:
         config["seeds"] = configuration.check_seeds(args.seeds)
     if args.n_jobs is not None:
+        if not stage_config.is_kingdra(config["cluster"]):
+            raise ValueError("--n-jobs is for Kingdra's members; this configuration has none.")
         config["cluster"]["n_jobs"] = args.n_jobs
-    check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
+    if stage_config.is_kingdra(config["cluster"]):
+        check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
     if args.dry_run:
         print(json.dumps(config, indent=2, ensure_ascii=False))
         return
@@ -195,6 +216,19 @@ def _report(args):
         from experiments.report import report
 
         print(report(args.run, None if args.data_home is None else data_home(args.data_home)))
+
+
+def _attack(args):
+    from experiments.predict import check_folder
+
+    check_folder(args.run)
+    if args.rows < 1 or not all(0 <= size < float("inf") for size in args.sizes):
+        raise ValueError(f"--rows has to be positive and --sizes not negative; got {args.rows} and {args.sizes}.")
+    _set_tensorflow_up()
+    with without_chatter():
+        from experiments.attack import attack
+
+        attack(args.run, sorted(args.sizes), args.attacks, n_rows=args.rows, data_home=data_home(args.data_home))
 
 
 def _show_warning(message, category, *_, **__):

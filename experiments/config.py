@@ -8,24 +8,13 @@ import inspect
 import json
 from pathlib import Path
 
-from experiments import published
-from experiments.signatures import COMPUTED, REQUIRED, ROOT, check_names, modes, nearest, parameters
+from experiments import published, stage_config
+from experiments.signatures import REQUIRED, ROOT, arguments, check_names, named, nearest, parameters
 
 SECTIONS = ("name", "about", "data", "pretext", "cluster", "refine", "seeds")
-CLUSTER_OWNED = {
-    "random_state": "the seeds of a run are the list 'seeds', or --seeds",
-    "checkpoint_dir": "checkpoints go to the run's folder",
-    "callbacks": "a configuration holds no functions",
-    "refine": "refinement is a section of its own, beside 'cluster'",
-}
-MODE_OWNED = {
-    "n_clusters": "it is cluster.n_clusters",
-    "scale": "it is cluster.scale",
-    "random_state": "the seeds of a run are the list 'seeds', or --seeds",
-    "verbose": "it is cluster.verbose",
-    "n_epochs": "the rounds are cluster.epochs_first_round and cluster.epochs_per_round long",
-}
-NOT_COMPARED = ("name", "about", "seeds", "cluster.n_jobs", "cluster.verbose")  # these change no number of a run
+VERBOSE = ("pretext.verbose", "cluster.verbose", "refine.verbose")
+SHORT_FOR = {"features": "kind", "pretext": "mode", "refine": "mode"}  # what a text instead of an object says
+NOT_COMPARED = ("name", "about", "seeds", "cluster.n_jobs", *VERBOSE)  # these change no number of a run
 
 
 def load(path, overrides=(), folders=()):
@@ -62,8 +51,10 @@ def load(path, overrides=(), folders=()):
         pairs = [pair for pair in pairs if pair not in flat_pairs]
         config.update({keys[0]: value for keys, value in flat_pairs})
         config, notes = published.translate(config, folders)
+    published.rename_refinement(config)
     for keys, value in pairs:
         override(config, keys, value)
+        published.rename_refinement(config)
     return resolve(config, path.stem), notes
 
 
@@ -85,7 +76,7 @@ def override(config, keys, value):
     for depth, key in enumerate(keys[:-1]):
         child = section.setdefault(key, {})
         if isinstance(child, str):
-            child = section[key] = {"kind" if key == "features" else "name": child}
+            child = section[key] = {SHORT_FOR.get(key, "name"): child}
         if not isinstance(child, dict):
             parent = ".".join(keys[: depth + 1])
             raise ValueError(f"--set {'.'.join(keys)}: {parent} is {child!r}, which holds no keys.")
@@ -106,7 +97,8 @@ def resolve(config, name):
     Returns
     -------
     config : dict
-        New dictionary with the keys ``name``, ``about``, ``data``, ``cluster`` and ``seeds``.
+        New dictionary with the keys ``name``, ``about``, ``data``, ``pretext`` (if given), ``cluster``, ``refine`` (if
+        given) and ``seeds``.
 
     Raises
     ------
@@ -114,9 +106,6 @@ def resolve(config, name):
         If a key or a value is not valid; the message names the nearest valid key.
     """
     check_names(config, SECTIONS, "the configuration")
-    for section in ("pretext", "refine"):
-        if config.get(section) is not None:
-            _stage(config[section], section)
     for key in ("name", "about"):
         if not isinstance(config.get(key, ""), str):
             raise ValueError(f"{key} has to be a text; got {config[key]!r}.")
@@ -126,7 +115,7 @@ def resolve(config, name):
         "name": config.get("name", name),
         "about": config.get("about", ""),
         "data": _data(config["data"]),
-        "cluster": _cluster(config.get("cluster", {})),
+        **stage_config.stages(config),
         "seeds": check_seeds(config.get("seeds", [0])),
     }
 
@@ -161,15 +150,8 @@ def _read(path):
     return config
 
 
-def _named(section, where, key="name"):
-    section = {key: section} if isinstance(section, str) else section
-    if not isinstance(section, dict) or not isinstance(section.get(key), str):
-        raise ValueError(f'{where} has to be a name or an object with a "{key}"; got {section!r}.')
-    return dict(section)
-
-
 def _data(section):
-    options = _named(section, "data")
+    options = named(section, "data")
     name, features = options.pop("name"), options.pop("features", None)
     loaders = {path.stem: path for path in (ROOT / "datasets").glob("*.py")}
     if name not in loaders:
@@ -186,7 +168,7 @@ def _features(section):
         return None  # chosen when the items are known: see experiments.run.prepare
     from experiments.features import FEATURES
 
-    options = _named(section, "data.features", "kind")
+    options = named(section, "data.features", "kind")
     kind = options.pop("kind")
     if kind not in FEATURES:
         hint = nearest(kind, FEATURES)
@@ -196,84 +178,6 @@ def _features(section):
         for name, parameter in inspect.signature(FEATURES[kind]).parameters.items()
     }
     return {"kind": kind, **arguments(options, accepted, f"data.features ({kind})", kinds=False)}
-
-
-def _cluster(section):
-    if not isinstance(section, dict):
-        raise ValueError(f"cluster has to be an object of keyword arguments; got {section!r}.")
-    accepted = parameters(ROOT / "kingdra_cluster" / "kingdra_cluster.py", "KingdraCluster")
-    usual = accepted.pop("mode")
-    mode = section.get("mode", usual)
-    mode = _mode({"name": usual, **mode} if isinstance(mode, dict) else mode)
-    given = {key: value for key, value in section.items() if key != "mode"}
-    return {**arguments({"verbose": 1, **given}, accepted, "cluster", CLUSTER_OWNED), "mode": mode}
-
-
-def _mode(section):
-    options = _named(section, "cluster.mode")
-    name, known = options.pop("name"), modes()
-    if name not in known:
-        raise ValueError(f"there is no mode {name!r}{nearest(name, known)}. Known: {', '.join(known)}.")
-    accepted, where = parameters(*known[name]), f"cluster.mode ({name})"
-    check_names(options, {"name", *accepted}, where)
-    return {"name": name, **arguments(options, accepted, where, MODE_OWNED)}
-
-
-def _stage(section, where):
-    name = section.get("mode") if isinstance(section, dict) else section
-    known = modes()
-    if name not in known:
-        raise ValueError(f"{where}: there is no mode {name!r}{nearest(name, known)}. Known: {', '.join(known)}.")
-    raise ValueError(f"{where}: the mode {name!r} cannot be used as a stage beside 'cluster'; leave {where!r} out.")
-
-
-def arguments(given, accepted, where, owned=None, kinds=True):
-    """Keyword arguments, checked against a signature and completed with its defaults.
-
-    Parameters
-    ----------
-    given : dict
-        Arguments by name.
-    accepted : dict
-        Result of `experiments.signatures.parameters`.
-    where : str
-        What the arguments belong to; it opens every message.
-    owned : dict of str to str, optional
-        Parameters that the experiment sets itself, each with the sentence that says so.
-    kinds : bool, default=True
-        Whether a value has to be of its default's kind.
-
-    Returns
-    -------
-    arguments : dict
-        Values as JSON has them, in the order of the signature.
-    """
-    for name in owned or {}:
-        if name in given:
-            raise ValueError(f"{where}: {name} cannot be set here; {owned[name]}.")
-    accepted = {name: default for name, default in accepted.items() if name not in (owned or {})}
-    check_names(given, accepted, where)
-    for name, default in accepted.items():
-        if default is REQUIRED and name not in given:
-            raise ValueError(f"{where} needs the key {name!r}.")
-        if kinds and name in given:
-            _check_kind(given[name], default, f"{where}: {name}")
-    values = {name: given.get(name, default) for name, default in accepted.items()}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not COMPUTED}
-
-
-def _check_kind(value, default, where):
-    """Refuse a value whose kind cannot fit the default's; None fits a default that is a float, a text or None."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    expected, fits = {
-        bool: ("true or false", isinstance(value, bool)),
-        int: ("an integer", isinstance(value, int) and number),
-        float: ("a number", number or value is None),
-        str: ("a text or a number", isinstance(value, str) or number or value is None),
-        tuple: ("a list", isinstance(value, list)),
-    }.get(type(default), ("anything", True))
-    if not fits:
-        raise ValueError(f"{where} has to be {expected} (default {default!r}); got {value!r}.")
 
 
 def _flatten(config, prefix=""):

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.predict import check_folder
 from experiments.run_folder import read_json
+from experiments.stage_config import is_kingdra
 
 
 def export(folder, out, form="savedmodel"):
@@ -29,6 +30,9 @@ def export(folder, out, form="savedmodel"):
     from experiments.features import load_features
     from kingdra_cluster import KingdraCluster
 
+    config = read_json(Path(folder) / "config.json") if (Path(folder) / "config.json").is_file() else {}
+    if {"pretext", "refine"} & config.keys() or not is_kingdra(config.get("cluster", {})):
+        raise ValueError("only a run of Kingdra alone can be exported: one without other stages.")
     check_folder(folder)
     features = load_features(Path(folder) / "features")
     item_shape = read_json(Path(folder) / "manifest.json")["data"]["item_shape"]

@@ -30,7 +30,7 @@ def draw_all(
         Where the PNG files go; made if missing.
     history : list of dict
         One record a round: ``round``, ``agreement``, ``pseudo_labelled``, ``supervised`` and, where known, ``acc``
-        and ``purity``.
+        and ``purity``; without any there is no picture of rounds.
     labels : array of shape (n,)
         Cluster of each row.
     probabilities : array of shape (n, n_clusters)
@@ -57,8 +57,8 @@ def draw_all(
     folder.mkdir(parents=True, exist_ok=True)
     confidence, unsure = np.max(probabilities, axis=1), np.asarray(pseudo_labels) < 0
     n_clusters = np.shape(probabilities)[1]
-    figures = {
-        "rounds": rounds(history, len(labels)),
+    figures = {"rounds": rounds(history, len(labels))} if history else {}
+    figures |= {
         "cluster_sizes": cluster_sizes(labels, ~unsure, n_clusters),
         "confidence": confidences(confidence, ~unsure, labels, truth),
         "map": map_2d(X, labels, seed),

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.run_folder import read_json, write_text
 
-NEEDED = ("model", "features")
+NEEDED = ("features", "config.json", "metrics.json")
 
 
 def check_folder(folder):
@@ -29,10 +29,12 @@ def check_folder(folder):
     seeds = sorted(path.name for path in folder.glob("seed_*"))
     if seeds:
         raise FileNotFoundError(f"{folder} is a whole run; name one of its seeds: {', '.join(seeds)}.")
-    missing = [name for name in NEEDED if not (folder / name).is_dir()]
+    missing = [name for name in NEEDED if not (folder / name).exists()]
     if missing:
         lacking = " and no ".join(missing)
-        raise FileNotFoundError(f"{folder} has no {lacking} folder: it holds no finished seed of a run.")
+        raise FileNotFoundError(f"{folder} has no {lacking}: it holds no finished seed of a run.")
+    if not any((folder / name).is_dir() for name in ("model", "refined")):
+        raise FileNotFoundError(f"{folder} has no model folder: its clustering is a file of labels, or unfinished.")
 
 
 def predict(folder, kind, source, out=None):
@@ -68,11 +70,10 @@ def predict(folder, kind, source, out=None):
     features = load_features(Path(folder) / "features")
     item_shape = read_json(Path(folder) / "manifest.json")["data"]["item_shape"]
     items, names = READERS[kind](Path(source), item_shape)
-    X = features.transform(items)
+    from experiments.stages import load_stages
 
-    from kingdra_cluster import KingdraCluster
-
-    probabilities = KingdraCluster.load(Path(folder) / "model").predict_proba(X)
+    stages = load_stages(folder, features.transform(items))
+    probabilities = stages.answer.predict_proba(stages.rows(stages.last))
     labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

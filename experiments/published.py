@@ -1,4 +1,4 @@
-"""Flat configuration files of the published Kingdra code, read as configurations of this package.
+"""Names of the published code: Kingdra's flat configuration files, and RUC's arguments in a section ``refine``.
 
 Written from the published settings alone.  One table translates; a key that is neither in the table nor
 close to one of its keys belongs to something that has no counterpart here (names, folders for output) and is noted.
@@ -44,6 +44,7 @@ DEFAULTS = {
     "tol": None,
 }  # of the published code, where this package's are others
 DATA = {"training_path": "path", "ground_truth_path": "labels_path"}
+REFINE = {"lr": "learning_rate", "epochs": "n_epochs", "s_thr": "confidence_threshold", "n_num": "n_neighbors"}
 UNREAD = {"med_th": "nothing reads it, in the published code either"}
 KNOWN = CLUSTER | MODE | DATA | UNREAD
 TYPO = 0.8  # similarity above which an unknown key is taken for a misspelt one
@@ -93,6 +94,35 @@ def translate(config, folders=()):
     mode = {ours: given[key] for key, ours in MODE.items() if key in given}
     cluster = DEFAULTS | cluster | {"mode": {"name": "ladder", **mode}}
     return {"data": {"name": "arrays", **data, "features": {"kind": "flatten"}}, "cluster": cluster}, notes
+
+
+def rename_refinement(config):
+    """Put what a section ``refine`` says in RUC's published names into ours, in place.
+
+    ``lr``, ``epochs``, ``s_thr`` and ``n_num`` have other names here; ``seed`` is the list of seeds; ``o_model``, the
+    checkpoint that is refined, is the stage ``cluster``; ``e_model``, the checkpoint in whose space neighbours are
+    sought, is ``refine.embeddings``.
+
+    Parameters
+    ----------
+    config : dict
+        With sections; anything else than RUC is left alone.
+    """
+    refine, cluster = config.get("refine"), config.get("cluster", {})
+    if not isinstance(refine, dict) or refine.get("mode", "ruc") != "ruc" or not isinstance(cluster, dict):
+        return
+    for theirs, ours in REFINE.items():
+        if theirs in refine:
+            refine[ours] = refine.pop(theirs)
+    if "seed" in refine:
+        config["seeds"] = [refine.pop("seed")]
+    imported = cluster if cluster.get("name") == "checkpoint" else {}
+    if "o_model" in refine:
+        kept = imported or {key: cluster[key] for key in ("n_clusters",) if key in cluster}
+        config["cluster"] = imported = {**kept, "name": "checkpoint", "path": refine.pop("o_model")}
+    if "e_model" in refine:
+        images = {key: imported[key] for key in ("stem", "mean", "std") if key in imported}
+        refine["embeddings"] = {"mode": "checkpoint", "path": refine.pop("e_model"), **images}
 
 
 def locate(path, folders):

@@ -111,11 +111,11 @@ def report(folder, data_home=None):
 def _collect(path, data_home):
     from experiments.exhibits import write_exhibits
     from experiments.run import prepare
-    from kingdra_cluster import KingdraCluster
+    from experiments.stages import load_stages
 
     config = read_json(path / "config.json")
     data = prepare(config["data"], data_home)
-    write_exhibits(path / EXHIBITS, KingdraCluster.load(path / "model"), data, config["seeds"][0])
+    write_exhibits(path / EXHIBITS, load_stages(path, data.X).shown, data, config["seeds"][0])
 
 
 def page(seed, summary):

@@ -17,6 +17,7 @@ from experiments.report_charts import (
     size_bars,
 )
 from experiments.run_folder import METHODS
+from experiments.stage_config import stage_names
 from experiments.svg import legend
 from kingdra_cluster.progress import duration
 
@@ -26,17 +27,19 @@ SCORES = ("acc", "nmi", "ari")
 def result(seed, summary):
     """Facts in large figures and, where the truth is known, the scores beside their baselines."""
     metrics, shown = seed.metrics, []
-    if metrics.get("kingdra"):
-        shown.append((percent(metrics["kingdra"]["acc"]), "accuracy (ACC)"))
-        shown.append((percent(metrics.get("purity")), "of the pseudo-labels are pure"))
-    shown += [
-        (percent(metrics["coverage"]), "of the rows are sure: they have a pseudo-label"),
-        (percent(metrics["agreement"]), "agreement of two members"),
-        (f"{metrics['rows']:,}", f"rows of {metrics['columns']:,} columns"),
-        (f"{metrics['clusters']} of {seed.exhibits['n_clusters']}", "clusters have rows"),
-        (f"{metrics['rounds']}", f"rounds, {metrics['supervised_rounds']} with pseudo-labels"),
-        (duration(metrics["seconds"]), "of training"),
-    ]
+    last = next((metrics[key] for key in ("refined", "kingdra", "cluster") if metrics.get(key)), None)
+    if last:
+        shown.append((percent(last["acc"]), "accuracy (ACC)"))
+    if metrics.get("purity") is not None:
+        shown.append((percent(metrics["purity"]), "of the pseudo-labels are pure"))
+    shown.append((percent(metrics["coverage"]), "of the rows are sure: they have a pseudo-label"))
+    if "agreement" in metrics:
+        shown.append((percent(metrics["agreement"]), "agreement of two members"))
+    shown.append((f"{metrics['rows']:,}", f"rows of {metrics['columns']:,} columns"))
+    shown.append((f"{metrics['clusters']} of {seed.exhibits['n_clusters']}", "clusters have rows"))
+    if "rounds" in metrics:
+        shown.append((f"{metrics['rounds']}", f"rounds, {metrics['supervised_rounds']} with pseudo-labels"))
+    shown.append((duration(metrics["seconds"]), "of training"))
     facts = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in shown)
     return f'<div class="facts">{facts}</div>' + _scores(seed, summary)
 
@@ -55,11 +58,15 @@ def _scores(seed, summary):
         ours = ' class="ours"' if key == methods[-1][0] else ""
         rows.append(f"<tr{ours}><td>{escape(name)}</td>{cells}</tr>")
     seeds, round_number = summary["seeds"], summary["mean"].get("ensemble_round", 0) + 1
+    of_rounds = (
+        f"Mean member and aligned ensemble: the same networks after round {round_number:g}, the last without "
+        "pseudo-labels, so without the graph. "
+    )
+    of_rounds = of_rounds if "ensemble_round" in summary["mean"] else ""
     over = f"Seed {seeds[0]} alone." if len(seeds) == 1 else f"Mean ± standard deviation of seeds {_listed(seeds)}."
     return (
         f'<div class="card"><h2>Beside its baselines</h2><p class="note">{over} k-means: the best of 10 starts on '
-        f"the same rows. Mean member and aligned ensemble: the same networks after round {round_number:g}, the last "
-        "without pseudo-labels, so without the graph. Clusters are matched to classes one to one, after the fact.</p>"
+        f"the same rows. {of_rounds}Clusters are matched to classes one to one, after the fact.</p>"
         f'<div class="scroll"><table><tr><th></th><th>ACC %</th><th>NMI %</th><th>ARI %</th></tr>{"".join(rows)}'
         "</table></div></div>"
     )
@@ -77,7 +84,7 @@ def _score(mean, std):
 
 def rounds(seed):
     """Chart and table of the rounds, and the sizes of the clusters."""
-    history = seed.history
+    history = seed.history if "rounds" in seed.metrics else []
     names = {"agreement": "agreement of members", "coverage": "rows with a pseudo-label", "purity": "their purity"}
     names["acc"] = "accuracy (ACC)"
     series = [(name, [record.get(key) for record in history]) for key, name in names.items()]
@@ -89,10 +96,15 @@ def rounds(seed):
         sizes[one["cluster"]] = one["rows"]
     sure = [cards.get(cluster, 0) for cluster in range(len(sizes))]
     shown = f"; the {BARS} largest" if len(cards) > BARS else ""
-    return (
-        '<div class="cards"><div class="card"><h2>Round by round</h2><p class="note">Networks come to agree, and the '
+    by_round = (
+        '<div class="card"><h2>Round by round</h2><p class="note">Networks come to agree, and the '
         f"rows on which they do teach them in the next round.</p>{rounds_chart(series, len(history), shaded)}"
         f"<details><summary>All figures</summary>{_history_table(history)}</details></div>"
+        if history
+        else ""
+    )
+    return (
+        f'<div class="cards">{by_round}'
         f'<div class="card"><h2>Size of the clusters</h2><p class="note">Rows, and how many of them are sure{shown}.'
         f"</p>{size_bars(sizes, sure, seed.cluster_names)}</div></div>"
     )
@@ -212,8 +224,8 @@ def made(seed):
     facts = [
         ("data", f"{data.get('name')}, {data.get('rows', 0):,} rows; source: {data.get('source', 'unknown')}"),
         ("data hash (sha256)", data.get("sha256", "-")),
-        ("mode", seed.config["cluster"]["mode"]["name"]),
-        ("member-epochs", f"{seed.metrics['member_epochs']:,}"),
+        ("stages", ", ".join(stage_names(seed.config))),
+        ("member-epochs", f"{seed.metrics.get('member_epochs', 0):,}"),
         ("peak memory of the main process", f"{seed.metrics.get('peak_rss_mb') or '-'} MB"),
     ]
     lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.baselines import kmeans_labels, scores
 from experiments.exhibits import write_exhibits
+from experiments.measure import measure
 from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
@@ -15,9 +15,12 @@ from experiments.run_folder import (
     seed_folder,
     summarize,
     table,
+    write_epochs,
     write_json,
     write_labels,
 )
+from experiments.stage_config import is_kingdra
+from experiments.stages import check_stages, run_stages
 
 MEMBERS_NOTE = "mean member and aligned ensemble: after round {}, the last without pseudo-labels, so without the graph"
 
@@ -112,90 +115,49 @@ def run(config, folder, *, data_home=None, resume=False):
     """
     seeds = pending_seeds(folder, config, resume)
     if seeds:
-        make_estimator(config["cluster"], seeds[0], None, None).check_parameters()
+        check_stages(config, data_home)
         data = prepare(config["data"], data_home)
+        _check_images(config, data.X)
         shape = " x ".join(f"{size:,}" for size in data.X.shape)
         print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
         for seed in seeds:
-            run_seed(config, data, seed_folder(folder, seed), seed)
+            run_seed(config, data, seed_folder(folder, seed), seed, data_home)
     summary = summarize(folder)
     _draw_scores(folder)
     write_report(folder)
-    if "kingdra" in summary["mean"]:
+    if "kmeans" in summary["mean"]:
         print(f"\n{config['name']}, seeds {summary['seeds']}, percent\n{table(summary)}")
+    if "ensemble_round" in summary["mean"]:
         print(MEMBERS_NOTE.format(f"{summary['mean']['ensemble_round'] + 1:g}"))
     print(f"results in {folder}; open {Path(folder) / 'report.html'} in a browser")
     return summary
 
 
-def run_seed(config, data, folder, seed):
-    """Cluster with one seed and fill its folder; ``metrics.json`` comes last and says that it is finished."""
+def run_seed(config, data, folder, seed, data_home=None):
+    """Run the stages of one seed and fill its folder; ``metrics.json`` comes last and says that it is finished."""
     _write_identity(folder, {**config, "seeds": [seed]}, data, seed)
     data.features.save(folder / "features")
     history = HistoryWriter(folder / "history.jsonl", data.truth)
-    estimator = make_estimator(config["cluster"], seed, folder / "checkpoints", [history]).fit(data.X)
-    history(estimator, estimator.history_[-1])
-    estimator.save(folder / "model")
-    confidence = np.max(estimator.probabilities_, axis=1)
+    stages = run_stages(config, data.X, seed, folder, callbacks=[history], data_home=data_home)
+    cluster = stages.fitted["cluster"]
+    if is_kingdra(config["cluster"]):
+        history(cluster, cluster.history_[-1])
+    else:
+        write_epochs(folder / "history.jsonl", cluster.history_)
+    for name in {"pretext", "refine"} & stages.fitted.keys():
+        write_epochs(folder / f"history_{name}.jsonl", getattr(stages.fitted[name], "history_", []))
     names = data.truth if data.class_names is None else data.class_names
     classes = None if data.truth is None else [names[i] for i in data.truth]
     known = {"classes": classes, "filenames": data.filenames}
-    write_labels(folder / "labels.csv", estimator.labels_, confidence, estimator.pseudo_labels_, **known)
-    _draw(folder / "figures", estimator, history.read(), data, seed)
-    write_exhibits(folder / "exhibits.json", estimator, data, seed)
-    write_json(folder / "metrics.json", measure(estimator, history.read(), data, seed))
-    for finished in (folder / "checkpoints").glob("round_*"):  # hundreds of MB that nothing can go on from any more
-        shutil.rmtree(finished)
-
-
-def make_estimator(section, seed, checkpoint_dir, callbacks):
-    """Estimator of the ``cluster`` section of a complete configuration."""
-    from kingdra_cluster import KingdraCluster
-    from kingdra_cluster.modes import MODES
-
-    options = {key: value for key, value in section.items() if key != "mode"}
-    mode = {key: tuple(v) if isinstance(v, list) else v for key, v in section["mode"].items()}
-    options["mode"] = MODES[mode.pop("name")](**mode)
-    return KingdraCluster(**options, random_state=seed, checkpoint_dir=checkpoint_dir, callbacks=callbacks)
-
-
-def measure(estimator, history, data, seed):
-    """Content of ``metrics.json``: scores of Kingdra and its baselines, rounds, epochs, seconds and memory.
-
-    Mean member and aligned ensemble are those after the last round without pseudo-labels before the first with them:
-    what the same training gives without the graph.
-    """
-    from kingdra_cluster.processes import peak_mb
-    from kingdra_cluster.unsup_metrics import ECE
-
-    metrics = {"seed": seed}
-    if data.truth is not None:
-        first = next((i for i, line in enumerate(history) if line["supervised"]), len(history))
-        before = history[max(0, first - 1)]
-        kmeans = kmeans_labels(data.X, estimator.n_clusters, seed)
-        metrics["kmeans"] = scores(data.truth, kmeans)
-        metrics["member_mean"] = before["member_mean"]
-        metrics["ensemble"] = {score: before[score] for score in ("acc", "nmi", "ari")}
-        metrics["ensemble_round"] = before["round"]
-        metrics["kingdra"] = scores(data.truth, estimator.labels_)
-        metrics["members_at_end"] = history[-1]["member_mean"]
-        metrics["purity"] = history[-1]["purity"]
-        metrics["ece"] = float(ECE(data.truth, estimator.probabilities_))
-    last = history[-1]
-    return {
-        **metrics,
-        "agreement": last["agreement"],
-        "coverage": last["coverage"],
-        "clusters": last["clusters"],
-        "rounds": len(history),
-        "supervised_rounds": sum(bool(line["supervised"]) for line in history),
-        "member_epochs": last["member_epochs"],
-        "seconds": sum(line["seconds"] for line in history),
-        "peak_rss_mb": peak_mb(),
-        "workers_peak_rss_mb": max(line["workers_peak_mb"] for line in history),
-        "rows": int(data.X.shape[0]),
-        "columns": int(np.prod(data.X.shape[1:])),
-    }
+    for name, answer in {"labels.csv": stages.answer, "labels_unrefined.csv": cluster}.items():
+        if name == "labels.csv" or stages.last == "refine":
+            confidence = np.max(answer.probabilities_, axis=1)
+            write_labels(folder / name, answer.labels_, confidence, stages.pseudo_labels, **known)
+    _draw(folder / "figures", stages, history.read(), data, seed)
+    write_exhibits(folder / "exhibits.json", stages.shown, data, seed)
+    write_json(folder / "metrics.json", measure(stages, history.read(), data, seed))
+    for finished in [*(folder / "checkpoints").glob("round_*"), folder / "checkpoints" / "refine"]:
+        shutil.rmtree(finished, ignore_errors=True)  # hundreds of MB that nothing can go on from any more
 
 
 def _write_identity(folder, config, data, seed):
@@ -204,7 +166,8 @@ def _write_identity(folder, config, data, seed):
 
     path = folder / "manifest.json"
     data.about.setdefault("sha256", data_hash(data.X))
-    threads = {"per_member": config["cluster"]["threads_per_member"], "n_jobs": config["cluster"]["n_jobs"]}
+    cluster = config["cluster"]
+    threads = {"per_member": cluster.get("threads_per_member"), "n_jobs": cluster.get("n_jobs")}
     content = manifest(seed=seed, threads=threads, data=data.about, config=config)
     if path.exists():
         before = read_json(path)
@@ -216,15 +179,26 @@ def _write_identity(folder, config, data, seed):
     write_json(folder / "config.json", config)
 
 
-def _draw(folder, estimator, history, data, seed):
-    from experiments.figures import draw_all
+def _check_images(config, X):
+    """Refuse a refinement of images that would only find out after the clustering that it has no backbone."""
+    refine = config.get("refine", {})
+    if X.ndim > 2 and "pretext" not in config and refine.get("mode") == "ruc" and refine["backbone"] is None:
+        raise ValueError(f"refine: images of shape {X.shape[1:]} want a backbone, such as 'cluster' or 'resnet18'.")
 
+
+def _draw(folder, stages, history, data, seed):
+    from experiments.figures import draw_all
+    from experiments.trust_figures import draw_calibration
+
+    if stages.last == "refine" and data.truth is not None:
+        answers = {"before": stages.fitted["cluster"].probabilities_, "after": stages.answer.probabilities_}
+        draw_calibration(folder / "calibration.png", data.truth, answers)
     draw_all(
         folder,
-        history=history,
-        labels=estimator.labels_,
-        probabilities=estimator.probabilities_,
-        pseudo_labels=estimator.pseudo_labels_,
+        history=history if is_kingdra(stages.config["cluster"]) else [],
+        labels=stages.answer.labels_,
+        probabilities=stages.answer.probabilities_,
+        pseudo_labels=stages.pseudo_labels,
         X=data.X,
         truth=data.truth,
         class_names=data.class_names,

@@ -14,7 +14,14 @@ import numpy as np
 from experiments.config import differences
 from experiments.data_home import atomic_path
 
-METHODS = {"kmeans": "k-means", "member_mean": "mean member", "ensemble": "aligned ensemble", "kingdra": "Kingdra"}
+METHODS = {
+    "kmeans": "k-means",
+    "member_mean": "mean member",
+    "ensemble": "aligned ensemble",
+    "kingdra": "Kingdra",
+    "cluster": "clustering",
+    "refined": "refined",
+}
 
 
 def seed_folder(folder, seed):
@@ -115,6 +122,11 @@ class HistoryWriter:
             judged["purity"] = float(purity(self.truth[sure], pseudo_labels[sure])) if sure.any() else None
             judged["member_mean"] = mean_scores(self.truth, estimator.similarity_graph_.labels)
         return judged
+
+
+def write_epochs(path, history):
+    """Write a line an epoch: the terms of a stage's loss, and whatever else it noted."""
+    write_text(path, "".join(json.dumps({"epoch": epoch, **record}) + "\n" for epoch, record in enumerate(history)))
 
 
 def write_labels(path, labels, confidence, pseudo_labels, classes=None, filenames=None):

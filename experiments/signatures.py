@@ -46,15 +46,19 @@ def parameters(path, name):
     raise ValueError(f"{Path(path).name} has no function or class named {name!r}")
 
 
-def modes(package=ROOT / "kingdra_cluster"):
-    """The training modes of the package: the ``MODES`` dictionary of ``modes/__init__.py``, unexecuted.
+def modes(table="MODES"):
+    """The training modes of the package: a dictionary of ``modes/__init__.py``, unexecuted.
+
+    Parameters
+    ----------
+    table : {"MODES", "PRETEXTS", "REFINERS"}, default="MODES"
 
     Returns
     -------
     modes : dict of str to (Path, str)
         The file and the class of each mode, by the mode's name.
     """
-    init = Path(package) / "modes" / "__init__.py"
+    init = ROOT / "kingdra_cluster" / "modes" / "__init__.py"
     tree = _parse(init)
     origins = {
         alias.asname or alias.name: node.module.rpartition(".")[2]
@@ -62,7 +66,7 @@ def modes(package=ROOT / "kingdra_cluster"):
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    classes = next((_names(node) for node in tree.body if _assigns(node, "MODES")), {})
+    classes = next((_names(node) for node in tree.body if _assigns(node, table)), {})
     return {name: (init.parent / f"{origins[cls]}.py", cls) for name, cls in classes.items()}
 
 
@@ -93,6 +97,71 @@ def check_names(given, valid, where):
         if name not in valid:
             known = ", ".join(sorted(valid)) or "none"
             raise ValueError(f"{where} has no key {name!r}{nearest(name, valid)}. Known: {known}.")
+
+
+def named(section, where, key="name"):
+    """Options of a section that says by `key` whose they are; a text is short for an object with that key alone."""
+    section = {key: section} if isinstance(section, str) else section
+    if not isinstance(section, dict) or not isinstance(section.get(key), str):
+        raise ValueError(f'{where} has to be a name or an object with a "{key}"; got {section!r}.')
+    return dict(section)
+
+
+def arguments(given, accepted, where, owned=None, kinds=True):
+    """Keyword arguments, checked against a signature and completed with its defaults.
+
+    Parameters
+    ----------
+    given : dict
+        Arguments by name.
+    accepted : dict
+        Result of `parameters`.
+    where : str
+        What the arguments belong to; it opens every message.
+    owned : dict of str to str, optional
+        Parameters that the experiment sets itself, each with the sentence that says so.
+    kinds : bool, default=True
+        Whether a value has to be of its default's kind.
+
+    Returns
+    -------
+    arguments : dict
+        Values as JSON has them, in the order of the signature.
+    """
+    for name in owned or {}:
+        if name in given:
+            raise ValueError(f"{where}: {name} cannot be set here; {owned[name]}.")
+    accepted = {name: default for name, default in accepted.items() if name not in (owned or {})}
+    check_names(given, accepted, where)
+    for name, default in accepted.items():
+        if default is REQUIRED and name not in given:
+            raise ValueError(f"{where} needs the key {name!r}.")
+        if kinds and name in given:
+            _check_kind(given[name], default, f"{where}: {name}")
+    values = {name: given.get(name, default) for name, default in accepted.items()}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not COMPUTED}
+
+
+def _check_kind(value, default, where):
+    """Refuse a value whose kind cannot fit the default's; None fits a default that is a float, a text or None.
+
+    A list of numbers fits a float: some arguments take either, and estimators refuse what they don't take.
+    """
+    number = _is_number(value)
+    numbers = isinstance(value, list) and all(map(_is_number, value))
+    expected, fits = {
+        bool: ("true or false", isinstance(value, bool)),
+        int: ("an integer", isinstance(value, int) and number),
+        float: ("a number", number or numbers or value is None),
+        str: ("a text or a number", isinstance(value, str) or number or value is None),
+        tuple: ("a list", isinstance(value, list)),
+    }.get(type(default), ("anything", True))
+    if not fits:
+        raise ValueError(f"{where} has to be {expected} (default {default!r}); got {value!r}.")
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _parse(path):

@@ -1,9 +1,11 @@
 """Pictures of whether a classifier can be trusted: calibration, and accuracy under attack, before and after."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.figures import COLOURS, GREY, MARKERS, _axes, _plain
+from experiments.figures import COLOURS, GREY, MARKERS, _axes, _plain, _save
 from kingdra_cluster.calibration import calibration_table
 from kingdra_cluster.unsup_metrics import ECE
 
@@ -46,6 +48,12 @@ def calibration(truth, answers, n_bins=15):
     return figure
 
 
+def draw_calibration(path, truth, answers):
+    """Save the picture of `calibration`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _save(calibration(truth, answers), path)
+
+
 def attack_curves(curves, sizes, unit="size of the attack"):
     """Accuracy by size of an attack.
 
@@ -63,9 +71,36 @@ def attack_curves(curves, sizes, unit="size of the attack"):
     matplotlib.figure.Figure
     """
     figure, axes = _axes(6.4, 4.2)
+    _plot_curves(axes, curves, sizes)
+    axes.set(title="Accuracy under attack", xlabel=unit)
+    return figure
+
+
+def attack_panels(path, results, sizes, unit):
+    """Save a picture with a panel an attack, a curve a classifier.
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG file.
+    results : dict of str to dict of str to sequence of float
+        Accuracies by the classifier's name and the attack's.
+    sizes, unit :
+        See `attack_curves`.
+    """
+    attacks = list(next(iter(results.values())))
+    figure = Figure(figsize=(3.6 * len(attacks) + 0.6, 3.8), layout="constrained")
+    for axes, attack in zip(np.atleast_1d(figure.subplots(1, len(attacks), sharey=True)), attacks, strict=True):
+        _plot_curves(axes, {name: by_attack[attack] for name, by_attack in results.items()}, sizes)
+        axes.set_title(attack.upper())
+        _plain(axes)
+    figure.supxlabel(unit, fontsize=10)
+    return _save(figure, Path(path))
+
+
+def _plot_curves(axes, curves, sizes):
     for k, (name, accuracies) in enumerate(curves.items()):
         style = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)], "linewidth": 1.8}
         axes.plot(sizes, 100 * np.asarray(accuracies), markersize=5, label=name, **style)
-    axes.set(title="Accuracy under attack", xlabel=unit, ylabel="accuracy (%)", ylim=(0, 103))
+    axes.set(ylabel="accuracy (%)", ylim=(0, 103))
     axes.legend(loc="upper right", frameon=False)
-    return figure

@@ -51,5 +51,5 @@ class FakeKingdra:
 
 
 def make_fake(section, seed, checkpoint_dir, callbacks):
-    """Stand-in for `experiments.run.make_estimator`."""
+    """Stand-in for `experiments.stages.make_kingdra`."""
     return FakeKingdra(section["n_clusters"], section["n_rounds"], section["n_members"], callbacks, seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fake_estimator import make_fake
 
-from experiments import run as running
+from experiments import stages
 from experiments.cli import main
 from experiments.own_command import own_config
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_folder_of_images_becomes_labels_with_file_names_and_a_report(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(running, "make_estimator", make_fake)
+    monkeypatch.setattr(stages, "make_kingdra", make_fake)
     monkeypatch.chdir(tmp_path)
     assert main(["cluster", "--images", str(folder), "--n-clusters", "5", "--pixels"]) == 0
     lines = (tmp_path / "runs" / "my digits" / "seed_0" / "labels.csv").read_text(encoding="utf-8").splitlines()

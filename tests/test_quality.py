@@ -6,7 +6,7 @@ import json
 import pytest
 from fake_estimator import make_fake
 
-from experiments import run as running
+from experiments import stages
 from experiments.cli import main
 from experiments.run_folder import read_json
 from experiments.signatures import ROOT
@@ -22,7 +22,7 @@ def runs(tmp_path_factory):
     config = {"data": {"name": "digits", "subset": 80}, "cluster": {"n_members": 2, "n_rounds": 2}, "seeds": [0, 1]}
     (folder / "kingdra_ladder_im_digits.json").write_text(json.dumps(config))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "make_estimator", make_fake)
+        patch.setattr(stages, "make_kingdra", make_fake)
         assert main([str(folder / "kingdra_ladder_im_digits.json"), "--output", str(folder / "run")]) == 0
     return [folder / "run"]
 

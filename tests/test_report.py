@@ -11,8 +11,7 @@ import pytest
 from fake_estimator import make_fake
 from scipy import sparse
 
-from experiments import exhibits, svg
-from experiments import run as running
+from experiments import exhibits, stages, svg
 from experiments.cli import main
 from experiments.cluster_cards import cluster_cards, picture
 from experiments.report import write_report
@@ -53,7 +52,7 @@ class Page(HTMLParser):
 def run_fake(folder, config):
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "make_estimator", make_fake)
+        patch.setattr(stages, "make_kingdra", make_fake)
         assert main([str(folder / "config.json"), "--output", str(folder / "run")]) == 0
     return folder / "run"
 
@@ -157,14 +156,12 @@ def test_the_page_can_be_made_again_of_any_seed_and_without_data(images, tmp_pat
 
 
 def test_missing_exhibits_are_made_from_data_and_model(vectors, tmp_path, monkeypatch):
-    import kingdra_cluster
-
     run = shutil.copytree(vectors, tmp_path / "run")
     (run / "seed_0" / "exhibits.json").unlink()
     assert write_report(run) is None
     fitted = make_fake(read_json(run / "seed_0" / "config.json")["cluster"], 0, None, [])
     fitted.fit(np.load(read_json(run / "seed_0" / "config.json")["data"]["path"]))
-    monkeypatch.setattr(kingdra_cluster.KingdraCluster, "load", lambda folder: fitted)
+    monkeypatch.setattr(stages, "load_stage", lambda folder: fitted)
     assert main(["report", str(run)]) == 0
     assert (run / "seed_0" / "exhibits.json").read_bytes() == (vectors / "seed_0" / "exhibits.json").read_bytes()
 

@@ -9,7 +9,7 @@ import pytest
 from fake_estimator import FakeKingdra, make_fake
 
 from experiments import config as configuration
-from experiments import run as running
+from experiments import stages
 from experiments.cli import main
 from experiments.run_folder import HistoryWriter, pending_seeds, read_json, summarize, table
 
@@ -27,7 +27,7 @@ def config_path(tmp_path):
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(running, "make_estimator", make_fake)
+    monkeypatch.setattr(stages, "make_kingdra", make_fake)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def finished_once(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.json").write_text(json.dumps(SMALL), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "make_estimator", make_fake)
+        patch.setattr(stages, "make_kingdra", make_fake)
         assert main([str(folder / "small.json"), "--output", str(folder / "run")]) == 0
     return folder / "run"
 
@@ -241,7 +241,7 @@ def test_interruption_says_how_to_go_on(config_path, tmp_path, monkeypatch, caps
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "make_estimator", interrupted)
+    monkeypatch.setattr(stages, "make_kingdra", interrupted)
     assert main([str(config_path), "--output", str(tmp_path / "run")]) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
 
@@ -255,7 +255,7 @@ def test_pending_seeds_of_a_new_folder(tmp_path):
     ("arguments", "message"),
     [
         (["--texts", "a.txt"], "it holds no finished seed of a run"),
-        (["--array", "a.npy"], "has no model and no features folder"),
+        (["--array", "a.npy"], "has no features and no config.json"),
     ],
 )
 def test_predict_needs_a_finished_seed(tmp_path, capsys, arguments, message):
