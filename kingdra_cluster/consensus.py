@@ -66,8 +66,8 @@ def consensus_labeller(graph, n_clusters):
     graph.tuple_buckets = np.full(graph.n_tuples, -1, dtype=np.int32)
     if graph.n_tuples:
         counts = graph.counts.astype(np.float64)
-        width = max(n_clusters, int(graph.labels.max()) + 1)
-        cluster, votes = _votes(graph.tuples, align_members(graph.labels, width))
+        width = max(n_clusters, int(graph.tuples.max()) + 1)
+        cluster, votes = _votes(graph.tuples, align_members(graph.tuples, width, graph.counts))
         sizes = np.bincount(cluster, counts)
         for bucket, group in enumerate(np.argsort(-sizes, kind="stable")[: min(n_clusters, np.count_nonzero(sizes))]):
             inside = np.flatnonzero(cluster == group)

@@ -47,18 +47,18 @@ def match_labels(reference, labels, n_clusters, weights=None):
             raise ValueError(f"weights must be {labels.size} finite numbers, none negative, got {weights!r}.")
         weights = weights[both]
     table = _contingency(labels[both], reference[both], n_clusters, n_clusters, weights).astype(np.float64)
-    if weights is None:
-        table += np.eye(n_clusters) / (n_clusters + 1)  # less than one row in all: decides ties only
-    return linear_sum_assignment(table, maximize=True)[1]
+    return _assignment(table) if weights is None else linear_sum_assignment(table, maximize=True)[1]
 
 
-def medoid_member(labels):
+def medoid_member(labels, counts=None):
     """Index of the member most like the others: highest mean adjusted Rand index with them, the lowest index in ties.
 
     Parameters
     ----------
     labels : array-like of int, shape (n_members, n_rows)
         Non-negative.  The names of a member's clusters don't matter.
+    counts : (n_rows,) array of int, optional
+        How often each row occurs.
 
     Returns
     -------
@@ -69,12 +69,12 @@ def medoid_member(labels):
     widths = [int(member.max()) + 1 for member in labels]
     likeness = np.zeros(len(labels))
     for i, j in combinations(range(len(labels)), 2):
-        index = _adjusted_rand_index(_contingency(labels[i], labels[j], widths[i], widths[j]))
+        index = _adjusted_rand_index(_contingency(labels[i], labels[j], widths[i], widths[j], counts))
         likeness[[i, j]] += index
     return int(np.argmax(likeness.round(12)))
 
 
-def align_members(labels, n_clusters):
+def align_members(labels, n_clusters, counts=None):
     """Mapping of every member's cluster names to those of the medoid member.
 
     Parameters
@@ -82,6 +82,8 @@ def align_members(labels, n_clusters):
     labels : array-like of int, shape (n_members, n_rows)
         From 0 to `n_clusters` - 1.
     n_clusters : int
+    counts : (n_rows,) array of int, optional
+        How often each row occurs.
 
     Returns
     -------
@@ -89,8 +91,9 @@ def align_members(labels, n_clusters):
         A permutation a member; ``np.take_along_axis(mappings, labels, axis=1)`` are the aligned labels.
     """
     labels = check_member_labels(labels)
-    reference = labels[medoid_member(labels)]
-    return np.stack([match_labels(reference, member, n_clusters) for member in labels])
+    reference = labels[medoid_member(labels, counts)]
+    tables = (_contingency(member, reference, n_clusters, n_clusters, counts) for member in labels)
+    return np.stack([_assignment(table) for table in tables])
 
 
 def aligned_average(probabilities, mappings):
@@ -229,6 +232,12 @@ def proportional_rows(buckets, n_rows):
     if labelled.size == 0:
         raise ValueError("buckets must give at least one row a label, but all are -1.")
     return np.resize(labelled, check_integer("n_rows", n_rows, 0))
+
+
+def _assignment(table):
+    """Hungarian assignment on a table of counts; of equally good ones that which keeps most names."""
+    ties = np.eye(len(table)) / (len(table) + 1)  # less than one row in all
+    return linear_sum_assignment(table + ties, maximize=True)[1]
 
 
 def _contingency(row_labels, column_labels, n_rows, n_columns, weights=None):
