@@ -91,6 +91,7 @@ def align_members(labels, n_clusters, counts=None):
         A permutation a member; ``np.take_along_axis(mappings, labels, axis=1)`` are the aligned labels.
     """
     labels = check_member_labels(labels)
+    labels = np.stack([check_row_labels("labels", member, n_clusters) for member in labels])
     reference = labels[medoid_member(labels, counts)]
     tables = (_contingency(member, reference, n_clusters, n_clusters, counts) for member in labels)
     return np.stack([_assignment(table) for table in tables])
