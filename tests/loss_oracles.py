@@ -33,12 +33,12 @@ def slow_consistency(anchors, positives):
 
 
 def slow_entropy(probabilities, prior=None):
-    """Entropy of the mean row, or what it diverges from a prior by, counted from ln K."""
+    """Entropy of the mean row, or what it diverges from a prior by, both in order of size, counted from ln K."""
     n_clusters = len(probabilities[0])
     shares = [sum(row[k] for row in probabilities) / len(probabilities) for k in range(n_clusters)]
     if prior is None:
         return -sum(p * math.log(p) for p in shares)
-    return math.log(n_clusters) - sum(p * math.log(p / q) for p, q in zip(shares, prior, strict=True))
+    return math.log(n_clusters) - sum(p * math.log(p / q) for p, q in zip(sorted(shares), sorted(prior), strict=True))
 
 
 def slow_class_matching(anchors, positives):

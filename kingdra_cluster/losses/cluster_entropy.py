@@ -14,7 +14,8 @@ def cluster_entropy(probabilities, prior=None):
     probabilities : tensor of shape (batch, n_clusters)
         Rows sum to 1.
     prior : (n_clusters,) array, optional
-        Expected shares, all positive.  None: equal shares.
+        Expected shares, all positive, in any order: the largest cluster is compared with the largest share and so on,
+        since clusters have no names.  None: equal shares.
 
     Returns
     -------
@@ -40,8 +41,9 @@ def cluster_entropy(probabilities, prior=None):
     shares = ops.maximum(ops.mean(probabilities, axis=0), SMALLEST_SHARE)
     surprise = -ops.log(shares)
     if prior is not None:
-        prior = check_prior(prior, probabilities.shape[-1])
-        surprise = surprise + np.log(prior * len(prior)).astype("float32")
+        prior = np.sort(check_prior(prior, probabilities.shape[-1]))
+        ranks = ops.argsort(ops.argsort(shares))
+        surprise = surprise + ops.take(np.log(prior * len(prior)).astype("float32"), ranks)
     return ops.sum(shares * surprise)
 
 

@@ -234,13 +234,13 @@ def score_heads(probabilities, rows, neighbors, *, class_level, prior=None):
     """
     heads = np.moveaxis(probabilities, 1, 0)
     n_clusters = probabilities.shape[2]
-    expected = np.full(n_clusters, 1 / n_clusters) if prior is None else check_prior(prior, n_clusters)
+    expected = np.full(n_clusters, 1 / n_clusters) if prior is None else np.sort(check_prior(prior, n_clusters))
     return np.array([_score(head, rows, neighbors, class_level, expected) for head in heads])
 
 
 def _score(probabilities, rows, neighbors, class_level, expected):
     anchors = probabilities[rows].astype(np.float64)
-    shares = np.maximum(anchors.mean(axis=0), 1e-8)
+    shares = np.sort(np.maximum(anchors.mean(axis=0), 1e-8))
     score, n_neighbors = np.sum(shares * np.log(shares / (len(expected) * expected))), neighbors.shape[1]
     products, squares = 0.0, 0.0
     for column in neighbors.T:
