@@ -5,6 +5,7 @@ import pytest
 
 from kingdra_cluster import NNM
 from kingdra_cluster.modes.nnm_network import score_heads
+from kingdra_cluster.unsup_metrics import ACC
 
 pytestmark = pytest.mark.usefixtures("eager")
 HEADS = 2
@@ -31,12 +32,12 @@ def test_a_prior_replaces_the_balance_in_the_loss_and_in_the_score():
 
 def test_a_network_told_of_the_shares_finds_unequal_clusters():
     rng = np.random.default_rng(0)
-    X = np.concatenate(
-        [rng.normal(0, 0.3, (100, 4)) + 3 * np.eye(4)[0], rng.normal(0, 0.3, (12, 4)) + 3 * np.eye(4)[1]]
-    )
-    options = {"backbone": {"name": "mlp", "hidden_units": (8,)}, "n_neighbors": 5, "batch_size": 56, "n_epochs": 40}
-    model = NNM(2, **options, learning_rate=0.02, prior=[0.9, 0.1], random_state=0).fit(X)
-    assert sorted(np.bincount(model.labels_, minlength=2)) == [12, 100]
+    truth = np.repeat([0, 1, 2], [60, 30, 10])
+    X = rng.normal(0, 0.3, (100, 4)) + 3 * np.eye(4)[truth]
+    options = {"backbone": {"name": "mlp", "hidden_units": (8,)}, "n_heads": 4, "n_neighbors": 5, "batch_size": 50}
+    model = NNM(3, **options, n_epochs=20, learning_rate=0.02, prior=[0.1, 0.6, 0.3], random_state=0).fit(X)
+    assert ACC(truth, model.labels_) == 1
+    assert np.bincount(model.labels_).tolist() == [10, 60, 30]
 
 
 @pytest.mark.parametrize("prior", [[0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.4, 0.3]])
