@@ -5,7 +5,6 @@ import pytest
 
 from kingdra_cluster import NNM
 from kingdra_cluster.modes.nnm_network import score_heads
-from kingdra_cluster.unsup_metrics import ACC
 
 pytestmark = pytest.mark.usefixtures("eager")
 HEADS = 2
@@ -28,16 +27,6 @@ def test_a_prior_replaces_the_balance_in_the_loss_and_in_the_score():
         sum(p * (np.log(p / q) - np.log(p)) for p, q in zip(head, prior, strict=True)) - np.log(3) for head in shares
     ]
     np.testing.assert_allclose(with_prior - plain, change, rtol=1e-4)
-
-
-def test_a_network_told_of_the_shares_finds_unequal_clusters():
-    rng = np.random.default_rng(0)
-    truth = np.repeat([0, 1, 2], [60, 30, 10])
-    X = rng.normal(0, 0.3, (100, 4)) + 3 * np.eye(4)[truth]
-    options = {"backbone": {"name": "mlp", "hidden_units": (8,)}, "n_heads": 4, "n_neighbors": 5, "batch_size": 50}
-    model = NNM(3, **options, n_epochs=20, learning_rate=0.02, prior=[0.1, 0.6, 0.3], random_state=0).fit(X)
-    assert ACC(truth, model.labels_) == 1
-    assert np.bincount(model.labels_).tolist() == [10, 60, 30]
 
 
 @pytest.mark.parametrize("prior", [[0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.4, 0.3]])
