@@ -1,4 +1,4 @@
-"""Nearest-neighbour matching that is told the clusters' shares: the loss, the score, unequal clusters, errors."""
+"""Nearest-neighbour matching that is told the clusters' shares: the loss, the score, errors."""
 
 import numpy as np
 import pytest
