@@ -9,7 +9,7 @@ images; the better counts) and after it.  In each, over all rows:
 
 Prints a table and saves it, with every epoch's loss, as JSON.
 
-    python benchmarks/simclr.py --data-home DIR [--smoke] [--images fashion_mnist cifar10] [--rows 5000]
+    python benchmarks/simclr.py --data-home DIR [--smoke] [--images cifar10 fashion_mnist] [--rows 5000]
                                 [--minutes 10] [--threads 2] [--seeds 0] [--output FILE.json]
 """
 
@@ -93,7 +93,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", type=Path, metavar="DIR", help="folder of the raw data")
     parser.add_argument("--smoke", action="store_true", help="400 digits, 2 epochs: seconds")
-    parser.add_argument("--images", nargs="+", choices=list(SETTINGS), default=["fashion_mnist"], metavar="NAME")
+    parser.add_argument("--images", nargs="+", choices=list(SETTINGS), default=["cifar10"], metavar="NAME")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=10.0, help="of training; sets the number of epochs")
     parser.add_argument("--epochs", type=int, help="a number of epochs, whatever time they take")

@@ -63,6 +63,8 @@ def _add_run_options(parser):
     parser.add_argument("--seeds", metavar="N", type=int, nargs="+", help="seeds instead of those of the configuration")
     parser.add_argument("--n-jobs", metavar="N", type=int, help="members trained at a time (same result for any)")
     parser.add_argument("--resume", action="store_true", help="skip finished seeds, go on with unfinished ones")
+    typical = "also draw what is typical of each cluster"
+    parser.add_argument("--visualize_prototypes", "--visualize-prototypes", action="store_true", help=typical)
     parser.add_argument("--dry-run", action="store_true", help="print the complete configuration and stop")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
 
@@ -189,7 +191,7 @@ def _start(config, args, home):
     with without_chatter():
         from experiments.run import run
 
-        run(config, folder, data_home=home, resume=args.resume)
+        run(config, folder, data_home=home, resume=args.resume, visualize_prototypes=args.visualize_prototypes)
 
 
 def _predict(args):

@@ -1,12 +1,14 @@
 """Pictures of the items behind the numbers: prototypes, words, neighbours; and the terms of a loss by epoch."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import sparse
 
 from experiments.figure_data import matched_confusion, mosaic
-from experiments.figures import BLUE, GREEN, GREY, NAMED, VERMILION, _axes, _plain, _short
+from experiments.figures import BLUE, GREEN, GREY, NAMED, VERMILION, _axes, _plain, _save, _short
 from kingdra_cluster.unsup_metrics import cluster_prototypes
 
 NOT_TERMS = ("head", "clusters", "epoch", "round", "seconds")  # what a history holds beside terms of a loss
@@ -117,7 +119,8 @@ def loss_terms(history, best=None):
     """
     by_round = "losses" in history[0]
     records = [record["losses"] if by_round else record for record in history]
-    names = [name for name in dict.fromkeys(key for record in records for key in record) if name not in NOT_TERMS]
+    found = {name: value for record in records for name, value in record.items()}
+    names = [name for name, value in found.items() if name not in NOT_TERMS and isinstance(value, (int, float))]
     n_columns = min(3, len(names))
     n_lines = -(-len(names) // n_columns)
     figure = Figure(figsize=(3.2 * n_columns, 0.4 + 2.1 * n_lines), layout="constrained")
@@ -136,6 +139,18 @@ def loss_terms(history, best=None):
     kept = "" if best is None else f"; epoch {best + 1}, dashed, is kept"
     figure.suptitle(f"Loss and its terms, weighted, in nats{kept}", fontsize=10)
     return figure
+
+
+def draw_losses(folder, stages):
+    """Draw ``loss_<stage>.png`` for each fitted stage (dict by name) that kept its losses; return the paths."""
+    folder, paths = Path(folder), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, estimator in stages.items():
+        history = getattr(estimator, "history_", None) or [{}]
+        if "loss" in history[0] or history[0].get("losses"):
+            figure = loss_terms(history, getattr(estimator, "best_epoch_", None))
+            paths.append(_save(figure, folder / f"loss_{name}.png"))
+    return paths
 
 
 def neighbors_of_rows(images, rows, neighbors, truth=None):

@@ -8,6 +8,7 @@ from scipy import sparse
 from experiments.figures import _save
 from experiments.item_figures import neighbors_of_rows, typical_images, words_of_clusters
 from experiments.run_folder import write_json
+from experiments.stages import load_stages
 from kingdra_cluster.neighbors import nearest_neighbors
 from kingdra_cluster.unsup_metrics import cluster_prototypes
 
@@ -57,3 +58,28 @@ def visualize(folder, probabilities, features, *, images=None, words=None, truth
     if words is not None:
         drawn["words"] = words_of_clusters(rows, np.argmax(probabilities, axis=1), words)
     return paths + [_save(figure, figures / f"{name}.png") for name, figure in drawn.items()]
+
+
+def show_prototypes(folder, data, seed):
+    """Write and name what is typical of each cluster of a finished seed.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the seed.
+    data : experiments.run.Prepared
+    seed : int
+    """
+    stages = load_stages(folder, data.X)
+    has_pretext = "pretext" in stages.fitted
+    paths = visualize(
+        folder,
+        stages.answer.probabilities_,
+        stages.features if has_pretext else data.X,
+        images=data.images,
+        words=None if data.texts is None or has_pretext else data.features.get_feature_names_out(),
+        truth=data.truth,
+        class_names=data.class_names,
+        seed=seed,
+    )
+    print(f"prototypes: {', '.join(str(path) for path in paths)}")

@@ -87,7 +87,7 @@ def prepare(section, data_home=None):
     return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 
-def run(config, folder, *, data_home=None, resume=False):
+def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=False):
     """Run every pending seed of a configuration and summarize the run.
 
     Parameters
@@ -100,6 +100,8 @@ def run(config, folder, *, data_home=None, resume=False):
         Folder of the raw files.
     resume : bool, default=False
         Whether to go on with seeds that were started.
+    visualize_prototypes : bool, default=False
+        Whether to draw what is typical of each cluster, of finished seeds too.
 
     Returns
     -------
@@ -122,6 +124,12 @@ def run(config, folder, *, data_home=None, resume=False):
         print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
         for seed in seeds:
             run_seed(config, data, seed_folder(folder, seed), seed, data_home)
+    if visualize_prototypes:
+        from experiments.prototypes import show_prototypes
+
+        data = data if seeds else prepare(config["data"], data_home)
+        for seed in config["seeds"]:
+            show_prototypes(seed_folder(folder, seed), data, seed)
     summary = summarize(folder)
     _draw_scores(folder)
     write_report(folder)
@@ -188,11 +196,13 @@ def _check_images(config, X):
 
 def _draw(folder, stages, history, data, seed):
     from experiments.figures import draw_all
+    from experiments.item_figures import draw_losses
     from experiments.trust_figures import draw_calibration
 
     if stages.last == "refine" and data.truth is not None:
         answers = {"before": stages.fitted["cluster"].probabilities_, "after": stages.answer.probabilities_}
         draw_calibration(folder / "calibration.png", data.truth, answers)
+    draw_losses(folder, stages.fitted)
     draw_all(
         folder,
         history=history if is_kingdra(stages.config["cluster"]) else [],

@@ -159,7 +159,7 @@ def _backbone(section, where):
     if name in ("pretext", "cluster"):
         check_names(options, (), f"{where} ({name})")
         return name
-    known = {"resnet18": (folder / "resnet18.py", "resnet18"), "mlp": (folder / "mlp.py", "mlp")}
+    known = {own: (folder / f"{own}.py", own) for own in ("resnet18", "convnet", "mlp")}
     known["checkpoint"] = (OWN_STAGES, "imported_backbone")
     if name[:1].isupper():  # one of keras.applications, whose names are known once Keras is imported
         known[name] = (folder / "application.py", "application")

@@ -60,3 +60,41 @@ def test_published_settings(name, cluster, mode):
     assert mode.items() <= config["cluster"]["mode"].items()
     assert config["cluster"]["mode"]["normalize_logits"] == (name in ("stl10", "cifar10"))
     assert config["cluster"]["shared_mapping"] == (name != "cifar10")
+
+
+MATCHING = [path for path in PATHS if path.stem.split("_")[0] in ("simclr", "scan", "nnm", "selflabel")]
+
+
+def test_every_stage_of_matching_has_its_experiments():
+    stages = ("simclr", "scan", "nnm", "selflabel")
+    published = {f"{stage}_{data}" for stage in stages for data in ("cifar10", "cifar20", "stl10")}
+    small = {"nnm_digits", "nnm_fashion_mnist_small", "simclr_nnm_mnist_small", "nnm_cifar10_features", "nnm_20news"}
+    assert {path.stem for path in MATCHING} >= published | small | {"nnm_imagenet10", "scan_digits"}
+
+
+@pytest.mark.parametrize("path", [path for path in MATCHING if "_digits_no_" in path.stem], ids=short)
+def test_an_ablation_differs_in_one_key(path):
+    whole, without = (json.loads(p.read_text(encoding="utf-8")) for p in (path.with_stem("nnm_digits"), path))
+    without["cluster"].pop(path.stem.removeprefix("nnm_digits_no_"))
+    assert without["cluster"] == whole["cluster"]
+    assert (without["data"], without["seeds"]) == (whole["data"], whole["seeds"])
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MATCHING if p.stem.endswith(("cifar10", "cifar20", "net10", "stl10"))], ids=short
+)
+def test_published_settings_of_matching(path):
+    config, _ = configuration.load(path)
+    pretext, cluster = config["pretext"], config["cluster"]
+    expected = {"temperature": 0.1, "learning_rate": 0.4, "momentum": 0.9, "weight_decay": 1e-4, "batch_size": 512}
+    expected |= {"n_epochs": 500, "hidden_units": 512, "n_outputs": 128}
+    assert expected.items() <= pretext.items()
+    assert pretext["backbone"] == {"name": "resnet18", "stem": "cifar" if "cifar" in path.stem else "stl"}
+    if cluster["name"] == "kmeans":
+        return
+    batch = {"nnm_imagenet10": 128}.get(path.stem, 500 if "cifar20" in path.stem else 200)
+    expected = {"learning_rate": 1e-4, "weight_decay": 1e-4, "n_epochs": 100, "n_neighbors": 20, "entropy_weight": 5}
+    expected |= {"batch_size": batch, "n_heads": 1 if path.stem == "nnm_imagenet10" else 3, "backbone": "pretext"}
+    assert expected.items() <= cluster.items()
+    assert {cluster[term] for term in ("local", "class_level", "global_level")} == {path.stem.startswith("nnm")}
+    assert ("refine" in config) == path.stem.startswith("selflabel")

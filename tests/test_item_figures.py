@@ -1,12 +1,22 @@
 """Pictures of items: what they show, for any number of clusters, grey and in colour."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from experiments.item_figures import loss_terms, neighbors_of_rows, top_words, typical_images, words_of_clusters
+from experiments import run as running
+from experiments.cli import main
+from experiments.item_figures import (
+    draw_losses,
+    loss_terms,
+    neighbors_of_rows,
+    top_words,
+    typical_images,
+    words_of_clusters,
+)
 from experiments.prototypes import visualize
 from kingdra_cluster.unsup_metrics import cluster_prototypes
 
@@ -91,3 +101,33 @@ def test_what_is_typical_of_a_run_is_written_down_and_drawn(n_rows, tmp_path):
     paths = visualize(tmp_path, probabilities, texts, words=list("wxyz"))
     assert [path.name for path in paths] == ["prototypes.json", "words.png"]
     assert all(path.stat().st_size > 20 for path in paths)
+
+
+def test_losses_of_the_stages_that_kept_them(tmp_path):
+    fitted = SimpleNamespace(history_=[{"loss": 2.0, "head": 0}, {"loss": 1.0, "head": 1}], best_epoch_=1)
+    without = SimpleNamespace(history_=[])
+    rounds = SimpleNamespace(history_=[{"round": 0, "losses": {}}])
+    paths = draw_losses(tmp_path / "figures", {"pretext": without, "cluster": fitted, "refine": rounds})
+    assert [path.name for path in paths] == ["loss_cluster.png"]
+    assert paths[0].stat().st_size > 1000
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_a_run_shows_its_prototypes_on_demand_and_afterwards(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(running, "_draw", lambda *_: None)
+    monkeypatch.setattr(running, "write_report", lambda *_: None)
+    monkeypatch.setenv("KINGDRA_CACHE", str(tmp_path / "cache"))
+    data = {"name": "digits", "images": True, "subset": 90, "features": "flatten"}
+    if kind == "texts":
+        (tmp_path / "own.txt").write_text("cats purr\ndogs bark\n" * 20)
+        data = {"name": "text_files", "path": str(tmp_path / "own.txt"), "features": "tfidf"}
+    config = {"data": data, "cluster": {"name": "kmeans", "n_clusters": 2}, "seeds": [0]}
+    (tmp_path / "small.json").write_text(json.dumps(config))
+    command = [str(tmp_path / "small.json"), "--output", str(tmp_path / "run")]
+    assert main(command) == 0
+    figures = tmp_path / "run" / "seed_0" / "figures"
+    assert not figures.exists()
+    assert main([*command, "--resume", "--visualize_prototypes"]) == 0
+    expected = {"typical.png", "neighbors.png"} if kind == "images" else {"words.png"}
+    assert {path.name for path in figures.iterdir()} == expected
+    assert str(tmp_path / "run" / "seed_0" / "prototypes.json") in capsys.readouterr().out
