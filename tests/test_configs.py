@@ -98,3 +98,26 @@ def test_published_settings_of_matching(path):
     assert expected.items() <= cluster.items()
     assert {cluster[term] for term in ("local", "class_level", "global_level")} == {path.stem.startswith("nnm")}
     assert ("refine" in config) == path.stem.startswith("selflabel")
+
+
+@pytest.mark.parametrize(
+    ("name", "refine"),
+    [
+        ("cifar10", {"noisy_weight": 25, "relabel_threshold": 0.99, "batch_size": 250}),
+        ("cifar20", {"noisy_weight": 100, "relabel_threshold": [0.9, 0.92, 0.94, 0.96, 0.98], "batch_size": 250}),
+        ("stl10", {"noisy_weight": 50, "relabel_threshold": [0.9, 0.92, 0.94, 0.96, 0.98], "batch_size": 100}),
+    ],
+)
+def test_published_settings_of_the_refinement(name, refine):
+    config, _ = configuration.load(ROOT / "configs" / f"ruc_{name}.json")
+    shared = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "n_epochs": 200, "ramp_epochs": 200}
+    shared |= {"confidence_threshold": 0.99, "n_neighbors": 100, "split": "hybrid", "backbone": "cluster"}
+    assert (shared | refine).items() <= config["refine"].items()
+    assert config["cluster"]["name"] == config["refine"]["embeddings"]["mode"] == "checkpoint"
+    assert "Published: ACC" in config["about"]
+
+
+@pytest.mark.parametrize("name", ["cifar100", "imagenet50"])
+def test_settings_that_are_not_published_say_so(name):
+    config, _ = configuration.load(ROOT / "configs" / f"ruc_{name}.json")
+    assert "settings are not published" in config["about"]

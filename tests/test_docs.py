@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import config as configuration
-from experiments.cli import cluster_parser, export_parser, main, predict_parser, report_parser
+from experiments.cli import attack_parser, cluster_parser, export_parser, main, predict_parser, report_parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,6 +91,7 @@ def test_commands_are_understood(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.json").write_text('{"data": {"name": "digits"}}', encoding="utf-8")
     parsers = {"cluster": cluster_parser, "export": export_parser, "predict": predict_parser, "report": report_parser}
+    parsers["attack"] = attack_parser
     for command in commands(page):
         if command[0] != "run_exp.py":
             assert (ROOT / command[0]).is_file(), command
