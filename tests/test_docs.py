@@ -51,6 +51,11 @@ def hurried(monkeypatch):
         monkeypatch.setattr(one, "fit", hurry(one.fit))
 
 
+@each_page
+def test_no_merge_is_left_half_way(page):
+    assert not re.search(r"^(<{7} |>{7} |={7}$)", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     "page", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem in SLOW)) for p in PAGES]
 )
