@@ -76,7 +76,7 @@ def ensemble_classifier(ensemble):
     spaces = as_slices(ensemble.spaces) or [slice(None)]
     rows, answers = keras.Input((ensemble.n_features_in_,)), []
     for member, (model, mapping) in enumerate(zip(ensemble.members_, ensemble.mappings_, strict=True)):
-        renamed = np.eye(ensemble.n_clusters, dtype=np.float32)[mapping]
+        renamed = np.eye(ensemble.n_clusters_, dtype=np.float32)[mapping]
         answers.append(keras.ops.matmul(model(rows[:, spaces[member % len(spaces)]]), renamed))
     return keras.Model(rows, sum(answers) / len(answers))
 

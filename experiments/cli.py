@@ -50,10 +50,14 @@ def cluster_parser():
     items.add_argument("--images", metavar="DIR", help="a folder of images, sub-folders included")
     items.add_argument("--texts", metavar="FILE", help="a file with a text a line, a table, or a folder of .txt files")
     items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz or .csv file")
-    parser.add_argument("--n-clusters", metavar="K", type=int, required=True, help="number of clusters")
+    parser.add_argument("--n-clusters", metavar="K", type=_number_or_auto, required=True, help="a number, or 'auto'")
     parser.add_argument("--pixels", action="store_true", help="cluster 32 x 32 grey pixels: no pretrained network")
     _add_run_options(parser)
     return parser
+
+
+def _number_or_auto(text):
+    return text if text == "auto" else int(text)
 
 
 def _add_run_options(parser):

@@ -20,7 +20,18 @@ DPI = 130
 
 
 def draw_all(
-    folder, *, history, labels, probabilities, pseudo_labels, X, truth=None, class_names=None, images=None, seed=0
+    folder,
+    *,
+    history,
+    labels,
+    probabilities,
+    pseudo_labels,
+    X,
+    truth=None,
+    class_names=None,
+    images=None,
+    count=None,
+    seed=0,
 ):
     """Draw every picture that the data allows.
 
@@ -45,6 +56,8 @@ def draw_all(
         Name of each class.
     images : array of shape (n, h, w) or (n, h, w, c), optional
         The items, where they are images.
+    count : ClusterCount, optional
+        The estimate of the number of clusters.
     seed : int, default=0
         Seed of the map's sample.
 
@@ -65,6 +78,8 @@ def draw_all(
     }
     if truth is not None:
         figures["confusion"] = confusion(truth, labels, class_names)
+    if count is not None:
+        figures["cluster_count"] = cluster_count(count)
     if images is not None:
         figures["prototypes"] = prototypes(images, labels, confidence)
     return [_save(figure, folder / f"{name}.png") for name, figure in figures.items()]
@@ -91,6 +106,24 @@ def rounds(history, n_rows):
     axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    return figure
+
+
+def cluster_count(count):
+    """Stability of the communities and their number by resolution, and what was chosen, of a `ClusterCount`."""
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.plot(count.resolutions, 100 * count.stability, color=BLUE, marker="o", markersize=4)
+    upper.set(title=f"Estimated number of clusters: {count.n_clusters}", ylabel="stability (%)", ylim=(0, 103))
+    least, most = count.counts.min(axis=1), count.counts.max(axis=1)
+    lower.fill_between(count.resolutions, least, most, color=LIGHT, linewidth=0, label="range over six samples")
+    lower.plot(count.resolutions, np.median(count.counts, axis=1), color=ORANGE, marker="s", markersize=4)
+    lower.axhspan(*count.interval, color=SKY, alpha=0.3, linewidth=0, label="interval")
+    lower.axhline(count.n_clusters, color=BLUE, linewidth=1.2, label="estimate")
+    lower.set(xscale="log", xlabel="resolution (coarse to fine)", ylabel="communities", ylim=(0, 4 * count.interval[1]))
+    lower.legend(frameon=False, fontsize=8)
+    for axes in (upper, lower):
+        _plain(axes)
     return figure
 
 

@@ -15,9 +15,11 @@ def measure(stages, history, data, seed):
     from kingdra_cluster.processes import peak_mb
 
     kingdra = is_kingdra(stages.config["cluster"])
-    metrics = {"seed": seed}
+    cluster, metrics = stages.fitted["cluster"], {"seed": seed}
+    if getattr(cluster, "cluster_count_", None) is not None:
+        metrics |= {"estimated_clusters": cluster.n_clusters_, "interval": list(cluster.cluster_count_.interval)}
     if data.truth is not None:
-        metrics["kmeans"] = scores(data.truth, kmeans_labels(data.X, stages.fitted["cluster"].n_clusters, seed))
+        metrics["kmeans"] = scores(data.truth, kmeans_labels(data.X, cluster.probabilities_.shape[1], seed))
         metrics |= _judge_rounds(stages, history, data.truth) if kingdra else _judge_clustering(stages, data.truth)
         if stages.last == "refine":
             metrics |= _judge_refinement(stages, data.truth)

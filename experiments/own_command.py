@@ -21,7 +21,7 @@ def own_config(kind, path, n_clusters, *, plain=False, overrides=()):
     kind : {"images", "texts", "array"}
     path : path-like
         Folder of images, file or folder of texts, or file of rows.
-    n_clusters : int
+    n_clusters : int or "auto"
     plain : bool, default=False
         Images: cluster small grey pixels, which needs no download, instead of a pretrained network's features.
     overrides : sequence of str

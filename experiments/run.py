@@ -213,6 +213,7 @@ def _draw(folder, stages, history, data, seed):
         truth=data.truth,
         class_names=data.class_names,
         images=data.images,
+        count=getattr(stages.fitted["cluster"], "cluster_count_", None),
         seed=seed,
     )
 

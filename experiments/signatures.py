@@ -145,13 +145,14 @@ def arguments(given, accepted, where, owned=None, kinds=True):
 def _check_kind(value, default, where):
     """Refuse a value whose kind cannot fit the default's; None fits a default that is a float, a text or None.
 
-    A list of numbers fits a float: some arguments take either, and estimators refuse what they don't take.
+    A list of numbers fits a float, and "auto" an integer: some arguments take either, and estimators refuse what they
+    don't take.
     """
     number = _is_number(value)
     numbers = isinstance(value, list) and all(map(_is_number, value))
     expected, fits = {
         bool: ("true or false", isinstance(value, bool)),
-        int: ("an integer", isinstance(value, int) and number),
+        int: ("an integer", (isinstance(value, int) and number) or value == "auto"),
         float: ("a number", number or numbers or value is None),
         str: ("a text or a number", isinstance(value, str) or number or value is None),
         tuple: ("a list", isinstance(value, list)),

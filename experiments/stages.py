@@ -198,7 +198,7 @@ def make_stage(name, config, seed, data_home=None, fitted=None, input_shape=None
     options.pop("embeddings", None)
     _locate(options, data_home, name)
     if name == "refine":
-        options["n_clusters"] = config["cluster"]["n_clusters"]
+        options["n_clusters"] = _number_of_clusters(config, fitted)
     if "backbone" in options:
         options["backbone"] = _backbone(options["backbone"], fitted, input_shape, data_home, name)
     if "classifier" in accepted:
@@ -206,6 +206,14 @@ def make_stage(name, config, seed, data_home=None, fitted=None, input_shape=None
     if "random_state" in accepted:
         options["random_state"] = seed
     return _load_class(*where)(**options)
+
+
+def _number_of_clusters(config, fitted):
+    """Of the clustering; before "auto" is known, any."""
+    given = config["cluster"]["n_clusters"]
+    if given != "auto":
+        return given
+    return fitted["cluster"].n_clusters_ if fitted else 2
 
 
 def check_stages(config, data_home=None):

@@ -38,6 +38,14 @@ class ClusterCount(NamedTuple):
     counts: np.ndarray
     stability: np.ndarray
 
+    @classmethod
+    def restored(cls, saved):
+        """Return the estimate whose ``_asdict()`` went through JSON, or None for None."""
+        if saved is None:
+            return None
+        arrays = {name: np.array(saved[name]) for name in ("resolutions", "counts", "stability")}
+        return cls(saved["n_clusters"], tuple(saved["interval"]), **arrays)
+
 
 def estimate_n_clusters(X, *, seed=0):
     """Estimate the number of clusters of the rows of X.

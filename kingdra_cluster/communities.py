@@ -15,6 +15,9 @@ SWEEPS = 20  # over all rows, at most
 SETTLED = 1e-3  # a sweep that moves a smaller share of the rows is the last
 LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
 TRIES = 10
+PIECES, MOST_PIECES = 4, 1000  # are merged to one cluster; as many at most in all, for time and memory
+NEAR = 1.2  # times as many will do
+BALANCE = 1.5
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 
 
@@ -117,14 +120,17 @@ def communities(graph, resolution=1.0, *, seed=0):
     return np.unique(labels, return_inverse=True)[1].astype(np.intp)
 
 
-def cluster_graph(graph, n_clusters, *, seed=0):
-    """Partition a graph into a given number of communities, at the resolution that has about so many.
+def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0):
+    """Partition a graph into a given number of communities.
 
     Parameters
     ----------
     graph : CSR matrix (n, n)
         Symmetric, without negative entries.
     n_clusters : int
+    balance : float, default=1.5
+        How much more a pair of pieces that are large already has to be linked to be merged than chance, at the
+        resolution of so many communities, would have it: 1 asks for nothing, more for clusters of like sizes.
     seed : int or numpy Generator
 
     Returns
@@ -133,33 +139,44 @@ def cluster_graph(graph, n_clusters, *, seed=0):
         From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows of
         leftovers (see `smallest_size`) that hang on no community.
     resolution : float
+        At which the graph has about so many communities.
 
     Notes
     -----
-    The resolution is found by bisection of its logarithm.  If none of those tried has exactly `n_clusters`
-    communities, the pairs of the nearest higher number that cost least modularity are merged.
+    Resolutions are found by bisection of their logarithm.  Communities at the resolution that has `n_clusters` of them
+    may hold two clusters, and halve a third, and no row's move undoes that.  So four times as many pieces are made, and
+    merged one pair after the other, the pair whose union gains most modularity first.
     """
     n_clusters = check_integer("n_clusters", n_clusters, 1)
     generator = np.random.default_rng(seed)
-    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(FIRST)
+    labels, resolution = _communities_kept(graph, n_clusters, n_clusters, FIRST, generator)
+    if PIECES * n_clusters <= MOST_PIECES and labels.max() + 1 >= n_clusters:
+        few, many = PIECES * n_clusters, int(NEAR * PIECES * n_clusters)
+        pieces = _communities_kept(graph, few, many, PIECES * resolution, generator)[0]
+        labels = pieces if pieces.max() + 1 > n_clusters else labels
+    if labels.max() + 1 > n_clusters:
+        labels = _merged(graph, labels, n_clusters, resolution, balance)
+    order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
+    return np.append(np.argsort(order), -1)[labels], float(resolution)
+
+
+def _communities_kept(graph, n_wanted, most, first, generator):
+    """Communities, without leftovers, at a resolution that has `n_wanted` to `most` or else the next higher number."""
+    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(first)
     best = None
     for _ in range(TRIES):
         labels = communities(graph, np.exp(resolution), seed=generator)
         sizes = np.bincount(labels)
         large = np.count_nonzero(sizes >= smallest_size(sizes))
-        if best is None or (large >= n_clusters and (best[0] < n_clusters or large <= best[0])):
+        if best is None or (large >= n_wanted and (best[0] < n_wanted or large <= best[0])):
             best = large, labels, resolution
-        if large == n_clusters:
+        if n_wanted <= large <= most:
             break
-        low, high = (resolution, high) if large < n_clusters else (low, resolution)
+        low, high = (resolution, high) if large < n_wanted else (low, resolution)
         resolution = (low + high) / 2
-    large, labels, resolution = best[0], best[1], np.exp(best[2])
+    large, labels, resolution = best
     sizes = np.bincount(labels)
-    labels = _without_leftovers(graph, labels, sizes < smallest_size(sizes))
-    if large > n_clusters:
-        labels = _merged(graph, labels, n_clusters, resolution)
-    order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
-    return np.append(np.argsort(order), -1)[labels], float(resolution)
+    return _without_leftovers(graph, labels, sizes < smallest_size(sizes)), np.exp(resolution)
 
 
 def smallest_size(sizes):
@@ -252,13 +269,25 @@ def _without_leftovers(graph, labels, is_leftover):
     return np.where(labels >= 0, np.searchsorted(found, labels), -1)
 
 
-def _merged(graph, labels, n_clusters, resolution):
-    """Merge, one after the other, the two groups whose union costs least modularity, then let rows move once more."""
-    links = _links(graph, labels, int(labels.max()) + 1)
-    volumes = links.sum(axis=1)
+def _merged(graph, labels, n_clusters, resolution, balance):
+    """Merge groups until so many are left, then let rows move once more."""
+    pieces = _merged_pieces(_links(graph, labels, int(labels.max()) + 1), n_clusters, resolution, balance)
+    merged = np.append(pieces, -1)[labels]
+    moved = _moved(graph, np.where(merged < 0, n_clusters, merged), resolution, np.random.default_rng(0))
+    return np.where(merged < 0, -1, moved)
+
+
+def _merged_pieces(links, n_clusters, resolution, balance):
+    """Cluster (n_groups,) of each group: the two whose union gains most modularity merge, until so many are left.
+
+    Groups without an edge between them come last.
+    """
+    links, volumes = links.copy(), links.sum(axis=1)
     total, names, alive = volumes.sum(), np.arange(len(volumes)), list(range(len(volumes)))
     while len(alive) > n_clusters:
-        gains = links[np.ix_(alive, alive)] - resolution * np.outer(volumes[alive], volumes[alive]) / total
+        found = links[np.ix_(alive, alive)]
+        gains = found - balance * resolution * np.outer(volumes[alive], volumes[alive]) / total
+        gains -= np.where(found > 0, 0.0, 2 * balance * resolution * total)
         np.fill_diagonal(gains, -np.inf)
         i, j = (alive[place] for place in np.unravel_index(gains.argmax(), gains.shape))
         links[i] += links[j]
@@ -266,7 +295,4 @@ def _merged(graph, labels, n_clusters, resolution):
         volumes[i] += volumes[j]
         names[names == j] = i
         alive.remove(j)
-    merged = np.append(np.searchsorted(alive, names), -1)[labels]
-    loose = merged < 0
-    moved = _moved(graph, np.where(loose, n_clusters, merged), resolution, np.random.default_rng(0))
-    return np.where(loose, -1, moved)
+    return np.searchsorted(alive, names)

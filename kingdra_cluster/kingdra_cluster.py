@@ -14,7 +14,7 @@ from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale
 from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
-from kingdra_cluster.progress import detail_line, report, round_line
+from kingdra_cluster.progress import count_line, detail_line, report, round_line
 from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.spaces import check_spaces, columns
@@ -107,6 +107,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     scale_ : float, or list of float where there are spaces
         Divides X, or each member's columns.
     n_clusters_ : int
+    cluster_count_ : ClusterCount or None
+        The estimate behind ``n_clusters="auto"``.
     n_features_in_ : int
 
     Notes
@@ -205,10 +207,12 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         X = check_rows(self, X, reset=True)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         check_spaces(self.spaces, X.shape[1])
-        self.n_clusters_ = self.n_clusters
+        self.n_clusters_, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
             self.cluster_count_ = estimate_n_clusters(columns(X, self.spaces, 0), seed=seed)
             self.n_clusters_ = self.cluster_count_.n_clusters
+            if self.verbose:
+                report(count_line(self.cluster_count_))
         settings = self._with_clusters(self.n_clusters_)
         mode = settings._member_mode()
         scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]

@@ -33,6 +33,12 @@ def round_line(record, n_rounds, n_rows, start=None):
     )
 
 
+def count_line(count):
+    """Return the log line of a `ClusterCount`."""
+    low, high = count.interval
+    return f"estimated number of clusters: {count.n_clusters} (from {low} to {high})"
+
+
 def epoch_line(history, n_epochs):
     """Return the log line of the last entry of a mode's ``history_``."""
     return f"epoch {len(history)}/{n_epochs}  " + "  ".join(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kingdra_cluster.cluster_count import ClusterCount
 from kingdra_cluster.modes import MODES, RUC
 from kingdra_cluster.persistence import manifest
 from kingdra_cluster.rounds import find_buckets, similarity_graph
@@ -30,6 +31,8 @@ def save_ensemble(ensemble, mode, folder):
     if hasattr(ensemble, "feature_names_in_"):
         arrays["feature_names_in_"] = ensemble.feature_names_in_.astype(str)
     fitted = {name: getattr(ensemble, name) for name in FITTED}
+    if ensemble.cluster_count_ is not None:
+        fitted["cluster_count_"] = {name: jsonable(value) for name, value in ensemble.cluster_count_._asdict().items()}
     description = {"class": "KingdraCluster", "parameters": parameters, "fitted": fitted, "manifest": manifest()}
     models = {f"member_{index:03d}": member for index, member in enumerate(ensemble.members_)}
     save_folder(folder, description, arrays, models, parts)
@@ -50,6 +53,7 @@ def load_ensemble(cls, folder):
     members = [models[name] for name in sorted(models)]
     unrefined = {name: arrays[name.removeprefix("ensemble_")] for name in UNREFINED}
     vars(loaded).update(description["fitted"], refiner_=refiner, members_=members, **unrefined | arrays)
+    loaded.cluster_count_ = ClusterCount.restored(description["fitted"].get("cluster_count_"))
     confidences = np.broadcast_to(takes_part.astype(np.float32), labels.shape)  # 1 where a row takes part, else 0
     loaded.similarity_graph_ = similarity_graph(loaded, labels, confidences)
     find_buckets(loaded, loaded.similarity_graph_, loaded.n_clusters_)

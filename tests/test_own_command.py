@@ -9,6 +9,7 @@ from fake_estimator import make_fake
 from experiments import stages
 from experiments.cli import main
 from experiments.own_command import own_config
+from kingdra_cluster import KingdraCluster
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,22 @@ def test_every_kind_has_its_features(folder, kind, features):
     assert config["cluster"]["mode"]["noise_std"] == 0.5
     assert (config["data"]["features"] or {}).get("kind") == features
     assert config["name"] == "my digits"
+
+
+def test_the_number_of_clusters_can_be_estimated(tmp_path):
+    centres = np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 60, axis=0)
+    rows = centres + np.random.default_rng(0).normal(size=centres.shape)
+    np.savez(tmp_path / "rows.npz", X=rows, y=np.repeat([0, 1, 2], 60))
+    quick = ["n_members=2", "n_rounds=1", "epochs_first_round=60", "mode.hidden_units=[16]", "mode.learning_rate=0.02"]
+    settings = ["--set", *(f"cluster.{one}" for one in quick), "refine.mode=ruc", "refine.n_epochs=1"]
+    arguments = ["cluster", "--array", str(tmp_path / "rows.npz"), "--output", str(tmp_path / "run")]
+    assert main([*arguments, "--n-clusters", "auto", *settings]) == 0
+    metrics = json.loads((tmp_path / "run" / "seed_0" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["estimated_clusters"], metrics["interval"]) == (3, [3, 3])
+    assert metrics["kmeans"]["acc"] > 0.99
+    assert (tmp_path / "run" / "seed_0" / "figures" / "cluster_count.png").is_file()
+    count = KingdraCluster.load(tmp_path / "run" / "seed_0" / "model").cluster_count_
+    assert (count.n_clusters, count.counts.shape) == (3, (16, 6))
 
 
 def test_a_second_call_is_not_changed_by_the_first(folder):
