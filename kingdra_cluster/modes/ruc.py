@@ -53,11 +53,11 @@ class RUC(ClusteringMode):
         None is ``n_epochs``.
     temperature : float, default=0.5
         Of sharpening.
-    label_smoothing : float, default=0.5
+    label_smoothing : float, default=0.25
         In the cross-entropy of the strong view of clean rows.
     mixup : int, default=4
         Both parameters of the beta distribution of the shares in which two rows are mixed.
-    noise_std, feature_dropout : pairs of float, default=(0.2, 0.5), (0.1, 0.4)
+    noise_std, feature_dropout : pairs of float, default=(0.05, 0.3), (0, 0.2)
         Of the weak and the strong view of vectors, of root mean square 1.
     learning_rate : float, default=0.05
         Of SGD with Nesterov momentum; falls to 0 along a cosine.
@@ -119,10 +119,10 @@ class RUC(ClusteringMode):
         noisy_weight=25.0,
         ramp_epochs=None,
         temperature=0.5,
-        label_smoothing=0.5,
+        label_smoothing=0.25,
         mixup=4,
-        noise_std=(0.2, 0.5),
-        feature_dropout=(0.1, 0.4),
+        noise_std=(0.05, 0.3),
+        feature_dropout=(0.0, 0.2),
         learning_rate=0.05,
         momentum=0.9,
         weight_decay=5e-4,
