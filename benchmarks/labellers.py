@@ -1,7 +1,7 @@
 """Compare labellers and policies of the loop on the same data, seeds and members.
 
     python benchmarks/labellers.py run digits reuters_r8_features --seeds 0 1 2 --output DIR [--data-home HOME]
-    python benchmarks/labellers.py table DIR --output docs/labellers.md
+    python benchmarks/labellers.py table DIR --output docs/results.md
     python benchmarks/labellers.py run digits --smoke --output DIR
 
 ``run`` fits the data of a configuration (`configs/kingdra_ladder_im_<name>.json`) once a seed and policy, each a run
@@ -116,11 +116,14 @@ def tables(folder):
     if not groups:
         raise ValueError(f"there are no files of runs in {folder}")
     lines = [
-        "# Labellers and policies",
+        "# Results",
         "",
         "Written by `benchmarks/labellers.py` from the files of its runs: percent, mean ± sample standard deviation",
-        "over seeds.  *Ensemble* is the aligned ensemble after the first round; *above best round* is the last round's",
-        "ACC less that of the best one (which needs the truth).",
+        "over seeds.  *Default* is `KingdraCluster(n_clusters)`, digits with smaller layers; other policies differ from it in",
+        "what their names say.  *Mean member* and *ensemble* (aligned) are those of the first round, *last round* is the answer;",
+        "*above best round* is its ACC less that of the best round (which needs the truth).  Minutes: one process, on a",
+        "machine that did other things too.  Of refinement: [its own page](results_refinement.md); of the published rule on",
+        "more sets: [here](results_published_rule.md).",
         "",
         "| data | policy | seeds | k-means | mean member | ensemble | last round | NMI | above ensemble "
         "| above best round | purity | coverage | member-epochs | minutes |",

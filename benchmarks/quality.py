@@ -1,6 +1,6 @@
 """Write a page of results from the files of finished runs, so that no figure on it is typed by hand.
 
-    python benchmarks/quality.py runs/kingdra_ladder_im_* --output docs/results.md
+    python benchmarks/quality.py runs/kingdra_ladder_im_* --output docs/results_published_rule.md
     python benchmarks/quality.py --list                    commands of the reduced experiments
     python benchmarks/quality.py --run --data-home DIR     run them one after the other, then write the page
 

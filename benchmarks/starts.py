@@ -22,12 +22,14 @@ from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
+from kingdra_cluster.communities import BALANCE  # noqa: E402
 from kingdra_cluster.neighbors import neighbor_accuracy  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import community_start, neighbor_lists  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 
 N_MEMBERS = 10
+OTHERS = (1.0, 3.0)  # balances beside the default
 HEAD = (
     "data",
     "seed",
@@ -35,6 +37,7 @@ HEAD = (
     "k-means",
     "mean start",
     "vote of starts",
+    *(f"vote at {balance:g}" for balance in OTHERS),
     "clusters",
     "estimate",
     "interval",
@@ -42,9 +45,9 @@ HEAD = (
 )
 
 
-def start_of_all(lists, n_clusters, member, seed):
+def start_of_all(lists, n_clusters, member, seed, balance):
     """Labels (n,) of one member's start, spread to the rows that it did not see by the vote of their neighbours."""
-    places, classes = community_start(lists, n_clusters, member=member, seed=seed)
+    places, classes = community_start(lists, n_clusters, balance=balance, member=member, seed=seed)
     labels = np.full(len(lists), -1)
     labels[places] = classes
     unseen = labels < 0
@@ -53,15 +56,24 @@ def start_of_all(lists, n_clusters, member, seed):
     return labels
 
 
+def vote_of(labels, n_clusters):
+    """Labels (n,) that most of the members give, aligned."""
+    aligned = np.take_along_axis(align_members(labels, n_clusters), labels, axis=1)
+    return np.stack([np.sum(aligned == cluster, axis=0) for cluster in range(n_clusters)], axis=1).argmax(axis=1)
+
+
 def measure(name, data, n_clusters, seed):
     """One line of the table: a dict."""
     began = time.perf_counter()
     rows, lists = neighbor_lists(data.X, n_clusters, seed)
     truth = data.truth[rows]
-    labels = np.stack([start_of_all(lists, n_clusters, member, seed) for member in range(N_MEMBERS)])
-    aligned = np.take_along_axis(align_members(labels, n_clusters), labels, axis=1)
-    vote = np.stack([np.sum(aligned == cluster, axis=0) for cluster in range(n_clusters)], axis=1).argmax(axis=1)
+    labels = np.stack([start_of_all(lists, n_clusters, member, seed, BALANCE) for member in range(N_MEMBERS)])
+    vote = vote_of(labels, n_clusters)
     seconds = time.perf_counter() - began
+    others = {}
+    for balance in OTHERS:
+        pushed = np.stack([start_of_all(lists, n_clusters, member, seed, balance) for member in range(N_MEMBERS)])
+        others[f"vote at {balance:g}"] = ACC(truth, vote_of(pushed, n_clusters))
     count = estimate_n_clusters(data.X, seed=seed)
     return {
         "data": name,
@@ -71,6 +83,7 @@ def measure(name, data, n_clusters, seed):
         "k-means": ACC(data.truth, kmeans_labels(data.X, n_clusters, seed)),
         "mean start": float(np.mean([ACC(truth, own) for own in labels])),
         "vote of starts": ACC(truth, vote),
+        **others,
         "clusters": n_clusters,
         "estimate": count.n_clusters,
         "interval": list(count.interval),

@@ -40,6 +40,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
         the rows, or (as published) nothing, so that it is unsupervised.
+    start_balance : float, default=1.5
+        How strongly the communities are pushed towards like sizes: 1 not at all, for groups that differ much; 3 where
+        they are known to be even.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
     labeller : str, default="consensus"
@@ -142,6 +145,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         n_members=10,
         n_rounds=2,
         start="communities",
+        start_balance=1.5,
         epochs_first_round=None,
         epochs_per_round=None,
         labeller="consensus",
@@ -166,6 +170,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.n_members = n_members
         self.n_rounds = n_rounds
         self.start = start
+        self.start_balance = start_balance
         self.epochs_first_round = epochs_first_round
         self.epochs_per_round = epochs_per_round
         self.low_agreement = low_agreement

@@ -129,7 +129,13 @@ def _starting_sets(settings, X, seed, workers):
     spaces = range(min(settings.n_members, len(settings.spaces or [None])))
     lists = [neighbor_lists(columns(X, settings.spaces, space), settings.n_clusters, seed) for space in spaces]
     starts = workers(
-        delayed(member_start)(lists[member % len(lists)][1], settings.n_clusters, member=member, seed=seed)
+        delayed(member_start)(
+            lists[member % len(lists)][1],
+            settings.n_clusters,
+            balance=settings.start_balance,
+            member=member,
+            seed=seed,
+        )
         for member in range(settings.n_members)
     )
     sets = []

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.communities import cluster_graph, neighbor_graph
+from kingdra_cluster.communities import BALANCE, cluster_graph, neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
@@ -66,7 +66,7 @@ def neighbor_metric(X):
     return "cosine" if filled < (1 - SPARSE) * np.prod(X.shape, dtype=float) else "euclidean"
 
 
-def community_start(neighbors, n_clusters, *, member=0, seed=0):
+def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0):
     """Cluster the rows that one member starts from.
 
     Parameters
@@ -74,6 +74,8 @@ def community_start(neighbors, n_clusters, *, member=0, seed=0):
     neighbors : (m, k) int
         Of `neighbor_lists`.
     n_clusters : int
+    balance : float, default=1.5
+        See `cluster_graph`.
     member : int
         Decides, with the seed, which half of the rows it sees, and how many neighbours.
     seed : int
@@ -93,7 +95,7 @@ def community_start(neighbors, n_clusters, *, member=0, seed=0):
     (1, 1, np.True_)
     """
     kept, graph = member_graph(neighbors, n_clusters, member=member, seed=seed)
-    classes = cluster_graph(graph, n_clusters, seed=[seed, member])[0]
+    classes = cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member])[0]
     return kept[classes >= 0], classes[classes >= 0]
 
 
