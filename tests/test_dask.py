@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:distributed"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # distributed leaves a socket open where the port of a worker's dashboard is taken
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 LARGE = np.ones((1000, 300))
 OPTIONS = {"n_members": 3, "n_rounds": 3, "start": "communities", "labeller": "consensus", "epochs_first_round": 2}
