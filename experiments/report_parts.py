@@ -37,6 +37,9 @@ def result(seed, summary):
         shown.append((percent(metrics["agreement"]), "agreement of two members"))
     shown.append((f"{metrics['rows']:,}", f"rows of {metrics['columns']:,} columns"))
     shown.append((f"{metrics['clusters']} of {seed.exhibits['n_clusters']}", "clusters have rows"))
+    if "interval" in metrics:
+        low, high = metrics["interval"]
+        shown.append((f"{metrics['estimated_clusters']}", f"clusters estimated: from {low} to {high}"))
     if "rounds" in metrics:
         shown.append((f"{metrics['rounds']}", f"rounds, {metrics['supervised_rounds']} with pseudo-labels"))
     shown.append((duration(metrics["seconds"]), "of training"))

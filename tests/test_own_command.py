@@ -63,6 +63,7 @@ def test_the_number_of_clusters_can_be_estimated(tmp_path):
     metrics = json.loads((tmp_path / "run" / "seed_0" / "metrics.json").read_text(encoding="utf-8"))
     assert (metrics["estimated_clusters"], metrics["interval"]) == (3, [3, 3])
     assert metrics["kmeans"]["acc"] > 0.99
+    assert "clusters estimated: from 3 to 3" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "seed_0" / "figures" / "cluster_count.png").is_file()
     count = KingdraCluster.load(tmp_path / "run" / "seed_0" / "model").cluster_count_
     assert (count.n_clusters, count.counts.shape) == (3, (16, 6))
