@@ -1,8 +1,8 @@
 """Communities of a graph of nearest neighbours: groups of rows with more edges inside than chance would give.
 
 Modularity compares the edges inside a group with what a graph of the same degrees has at random, times a resolution:
-a higher one makes more and smaller groups.  It follows the density of the rows, asks for no balance, and the number of
-groups follows from the graph instead of being forced upon it.
+a higher one makes more and smaller groups.  It follows the density of the rows, and the number of groups
+follows from the graph instead of being forced upon it.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Where the members start from: communities of the graph of nearest neighbours, each member's of its own rows.
 
 Networks that start from nothing find the clusters' balance before they find the clusters.  The communities of the
-graph of neighbours follow the density of the rows instead and ask for no balance.  The neighbours are searched once;
-each member sees other rows of the graph and another number of neighbours, so that the members err differently.
+graph of neighbours follow the density of the rows instead and ask for little balance.  The neighbours are searched
+once; each member sees other rows of the graph and another number of neighbours, so that the members err differently.
 """
 
 import numpy as np
