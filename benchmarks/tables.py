@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.reports import text_of  # noqa: E402
 
-PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md", "kingdra.md")]
+PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md", "kingdra.md", "nnm.md")]
 BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -142,7 +142,21 @@ TABLES = {  # name: file of the report, table
     "kills": ("kills", kills),
     "starts": ("starts", starts),
     "counts": ("starts", counts),
+    "simclr": ("simclr", simclr),
 }
+
+
+def simclr(report):
+    """Return neighbours of the same class before and after SimCLR."""
+    head = ["images", "seed", "epochs", "minutes", "vote, pixels %", "untrained", "trained", "gain", "share", "trained"]
+    lines = []
+    for x in report["lines"]:
+        before, after = max(x["initial"]["vote"], x["untrained"]["vote"]), x["trained"]["vote"]
+        votes = [x["pixels"]["vote"], before, after, after - before]
+        shares = [x["untrained"]["share"], x["trained"]["share"]]
+        facts = [x["images"], x["seed"], x["epochs"], x["minutes"]]
+        lines.append([*facts, *(f"{value:.1f}" for value in (*votes, *shares))])
+    return head, lines
 
 
 def conditions(report):

@@ -57,6 +57,8 @@ def cluster_parser():
 
 
 def _number_or_auto(text):
+    if text != "auto" and not text.removeprefix("-").isdigit():
+        raise argparse.ArgumentTypeError(f"must be an integer or 'auto'; got {text!r}")
     return text if text == "auto" else int(text)
 
 

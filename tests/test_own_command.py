@@ -85,6 +85,12 @@ def test_dry_run_shows_everything(folder, capsys):
     assert config["data"]["features"]["kind"] == "resnet50"
 
 
+def test_a_number_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["cluster", "--texts", __file__, "--n-clusters", "many"])
+    assert "must be an integer or 'auto'; got 'many'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
