@@ -130,6 +130,19 @@ def _spread(values):
     return f"{np.mean(values):.1f}{spread}"
 
 
+def simclr(report):
+    """Return neighbours of the same class before and after SimCLR."""
+    head = ["images", "seed", "epochs", "minutes", "vote, pixels %", "untrained", "trained", "gain", "share", "trained"]
+    lines = []
+    for x in report["lines"]:
+        before, after = max(x["initial"]["vote"], x["untrained"]["vote"]), x["trained"]["vote"]
+        votes = [x["pixels"]["vote"], before, after, after - before]
+        shares = [x["untrained"]["share"], x["trained"]["share"]]
+        facts = [x["images"], x["seed"], x["epochs"], x["minutes"]]
+        lines.append([*facts, *(f"{value:.1f}" for value in (*votes, *shares))])
+    return head, lines
+
+
 TABLES = {  # name: file of the report, table
     "step": ("step", step),
     "parts": ("step", parts),
@@ -144,19 +157,6 @@ TABLES = {  # name: file of the report, table
     "counts": ("starts", counts),
     "simclr": ("simclr", simclr),
 }
-
-
-def simclr(report):
-    """Return neighbours of the same class before and after SimCLR."""
-    head = ["images", "seed", "epochs", "minutes", "vote, pixels %", "untrained", "trained", "gain", "share", "trained"]
-    lines = []
-    for x in report["lines"]:
-        before, after = max(x["initial"]["vote"], x["untrained"]["vote"]), x["trained"]["vote"]
-        votes = [x["pixels"]["vote"], before, after, after - before]
-        shares = [x["untrained"]["share"], x["trained"]["share"]]
-        facts = [x["images"], x["seed"], x["epochs"], x["minutes"]]
-        lines.append([*facts, *(f"{value:.1f}" for value in (*votes, *shares))])
-    return head, lines
 
 
 def conditions(report):
