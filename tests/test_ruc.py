@@ -68,12 +68,14 @@ PAIRS = ("hidden_units", "noise_std", "feature_dropout")
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")  # of a single epoch
 def test_labels_and_sure_probabilities_are_the_same_clustering(blobs, noisy_labels):
-    labels = refine(blobs, noisy_labels).probabilities_
+    labels = refine(blobs, noisy_labels, n_epochs=1).probabilities_
     for same in (np.eye(3)[noisy_labels], noisy_labels.astype(float)):
-        np.testing.assert_array_equal(refine(blobs, same).probabilities_, labels)
-    assert np.any(refine(blobs, noisy_labels, random_state=1).probabilities_ != labels)
-    np.testing.assert_array_equal(clone(RUC(3, **TINY)).fit(blobs, noisy_labels).probabilities_, labels)
+        np.testing.assert_array_equal(refine(blobs, same, n_epochs=1).probabilities_, labels)
+    assert np.any(refine(blobs, noisy_labels, n_epochs=1, random_state=1).probabilities_ != labels)
+    cloned = clone(RUC(3, **{**TINY, "n_epochs": 1}))
+    np.testing.assert_array_equal(cloned.fit(blobs, noisy_labels).probabilities_, labels)
 
 
 @pytest.mark.usefixtures("eager")
@@ -88,18 +90,19 @@ def test_without_a_clustering_it_starts_from_k_means(blobs):
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")  # of a single epoch
 def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels):
     sure = np.where(np.arange(90) % 2 == 0, 0.999, 0.6)[:, None]
     probabilities = np.where(np.eye(3)[noisy_labels] == 1, sure, (1 - sure) / 2)
-    by_confidence = refine(blobs, probabilities, split="confidence").clean_start_
+    by_confidence = refine(blobs, probabilities, split="confidence", n_epochs=1).clean_start_
     np.testing.assert_array_equal(by_confidence, np.arange(90) % 2 == 0)
-    by_vote = refine(blobs, probabilities).clean_start_
+    by_vote = refine(blobs, probabilities, n_epochs=1).clean_start_
     assert not by_vote[noisy_labels != TRUTH].any()
-    both = refine(blobs, probabilities, split="hybrid").clean_start_
+    both = refine(blobs, probabilities, split="hybrid", n_epochs=1).clean_start_
     np.testing.assert_array_equal(both, by_confidence & by_vote)
     mask = noisy_labels == TRUTH
-    np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask).clean_start_, mask)
-    elsewhere = refine(blobs, noisy_labels, embeddings=7 * np.eye(3)[noisy_labels]).clean_start_
+    np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask, n_epochs=1).clean_start_, mask)
+    elsewhere = refine(blobs, noisy_labels, embeddings=7 * np.eye(3)[noisy_labels], n_epochs=1).clean_start_
     assert elsewhere.all()
 
 
