@@ -130,6 +130,17 @@ def _spread(values):
     return f"{np.mean(values):.1f}{spread}"
 
 
+def nnm(report):
+    """Return nearest-neighbour matching beside SCAN and k-means."""
+    head = ["data", "rows", "method", "seeds", "ACC %", "NMI", "ARI", "best epoch and head by the truth", "minutes"]
+    lines = []
+    for x in report["table"]:
+        spread = "" if x["+-"] is None else f" ± {x['+-']:.1f}"
+        others = [None if x[key] is None else f"{x[key]:.1f}" for key in ("NMI", "ARI", "oracle", "minutes")]
+        lines.append([x["data"], x["rows"], x["method"], x["seeds"], f"{x['ACC']:.1f}{spread}", *others])
+    return head, lines
+
+
 def simclr(report):
     """Return neighbours of the same class before and after SimCLR."""
     head = ["images", "seed", "epochs", "minutes", "vote, pixels %", "untrained", "trained", "gain", "share", "trained"]
@@ -156,6 +167,7 @@ TABLES = {  # name: file of the report, table
     "starts": ("starts", starts),
     "counts": ("starts", counts),
     "simclr": ("simclr", simclr),
+    "nnm": ("nnm", nnm),
 }
 
 
