@@ -100,7 +100,7 @@ def clustering(name, start, seed, X, n_clusters, options):
     path = options.output / f"{name}_{start}_{seed}.npz"
     if path.exists():
         return read_arrays(path)
-    epochs = {"n_epochs": 3} if options.smoke else {}
+    epochs = {"n_epochs": 1} if options.smoke else {}
     if start == "kmeans":
         found = {"probabilities": np.eye(n_clusters, dtype=np.float32)[kmeans_labels(X, n_clusters, seed)]}
     elif start == "kingdra":
@@ -135,7 +135,7 @@ def refine(name, start, seed, options):
     n_clusters = len(np.unique(y))
     found = clustering(name, start, seed, X, n_clusters, options)
     before = found["probabilities"]
-    model = RUC(n_clusters, random_state=seed, **({"n_epochs": 3} if options.smoke else {}))
+    model = RUC(n_clusters, random_state=seed, **({"n_epochs": 1} if options.smoke else {}))
     began = time.perf_counter()
     model.fit(X, before)
     seconds = time.perf_counter() - began
@@ -230,7 +230,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", type=Path, metavar="DIR", help="folder of the raw data")
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder of the runs' files")
-    parser.add_argument("--smoke", action="store_true", help="digits only, 3 epochs: half a minute")
+    parser.add_argument("--smoke", action="store_true", help="digits only, an epoch: some twenty seconds")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="NAME")
     parser.add_argument("--start", nargs="+", choices=STARTS, default=["kmeans", "nnm"], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
