@@ -57,9 +57,10 @@ def cluster_parser():
 
 
 def _number_or_auto(text):
-    if text != "auto" and not text.removeprefix("-").isdigit():
-        raise argparse.ArgumentTypeError(f"must be an integer or 'auto'; got {text!r}")
-    return text if text == "auto" else int(text)
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an integer or 'auto'; got {text!r}") from None
 
 
 def _add_run_options(parser):

@@ -17,7 +17,7 @@ LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
 TRIES = 10
 PIECES, MOST_PIECES = 4, 1000  # are merged to one cluster; as many at most in all, for time and memory
 NEAR = 1.2  # times as many will do
-BALANCE = 1.5
+BALANCE = 1.5  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 
 
@@ -129,8 +129,8 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0):
         Symmetric, without negative entries.
     n_clusters : int
     balance : float, default=1.5
-        How much more a pair of pieces that are large already has to be linked to be merged than chance, at the
-        resolution of so many communities, would have it: 1 asks for nothing, more for clusters of like sizes.
+        Factor of the resolution when pieces are merged, so that two large ones need more links to be merged than two
+        small ones: 1 is plain modularity, more asks for clusters of like sizes.
     seed : int or numpy Generator
 
     Returns
@@ -162,7 +162,7 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0):
 
 def _communities_kept(graph, n_wanted, most, first, generator):
     """Communities, without leftovers, at a resolution that has `n_wanted` to `most` or else the next higher number."""
-    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(first)
+    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(min(first, HIGHEST))
     best = None
     for _ in range(TRIES):
         labels = communities(graph, np.exp(resolution), seed=generator)

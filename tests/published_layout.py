@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("resnet18_cifar_clustering", "resnet18_cifar_contrastive", "resnet18_stl_contrastive")
 
 
-def make_arrays(name, seed=0):
-    """Arrays by tensor name, the same on every machine: what the golden outputs were computed with."""
-    shapes = json.loads((GOLDEN / f"{name}.json").read_text())
+def make_arrays(shapes, seed=0):
+    """Arrays by tensor name, the same on every machine: what the outputs of golden file `shapes` were computed with."""
+    shapes = json.loads((GOLDEN / shapes).read_text())
     rng, arrays = np.random.default_rng(seed), {}
     for tensor in sorted(shapes):
         shape, kind = tuple(shapes[tensor]), tensor.split(".")[-1]
@@ -31,9 +30,9 @@ def make_arrays(name, seed=0):
     return arrays
 
 
-def load_golden(name):
-    """Images (channels last), features, outputs and the seed of the weights of one golden file."""
-    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
+def load_golden(outputs):
+    """Images (channels last), features, outputs and the seed of the weights of golden file `outputs`."""
+    with np.load(GOLDEN / outputs, allow_pickle=False) as file:
         size, batch = int(file["image_size"]), int(file["batch"])
         images = np.random.default_rng(int(file["images_seed"])).normal(size=(batch, 3, size, size))
         images = images.astype(np.float32).transpose(0, 2, 3, 1)

@@ -48,14 +48,14 @@ def one_hot(labels, n_clusters):
 # The published code's values
 
 
-@golden("simclr_loss_*")
+@golden("simclr_loss_*.npz")
 def test_nt_xent_equals_the_published(path):
     data = load(path)
     first, second = data["features"].transpose(1, 0, 2)
     assert float(losses.nt_xent(first, second, float(data["temperature"]))) == pytest.approx(data["total"], rel=1e-6)
 
 
-@golden("scan_loss_*")
+@golden("scan_loss_*.npz")
 def test_scan_equals_the_published(path):
     data = load(path)
     anchors, neighbors = (tf.nn.softmax(data[f"{name}_logits"]) for name in ("anchor", "neighbor"))
@@ -76,7 +76,7 @@ def nnm_total(data, logits):
     return terms, matching - float(data["entropy_weight"]) * terms["entropy"]
 
 
-@golden("nnm_loss_*")
+@golden("nnm_loss_*.npz")
 def test_nnm_equals_the_published_gradients_included(path):
     data = load(path)
     np.testing.assert_array_equal(losses.batch_nearest(data["features"]), data["batch_nearest"])
@@ -91,7 +91,7 @@ def test_nnm_equals_the_published_gradients_included(path):
         np.testing.assert_allclose(gradient, data[f"grad_{name}"], rtol=1e-4, atol=1e-7)
 
 
-@golden("selflabel_loss_*")
+@golden("selflabel_loss_*.npz")
 def test_self_labelling_equals_the_published(path):
     data = load(path)
     threshold, balancing = float(data["threshold"]), bool(data["class_balancing"])
