@@ -173,16 +173,16 @@ def confidences(confidence, sure, labels, truth=None):
     bins = np.linspace(0, 1, 21)
     names = ["with a pseudo-label", "unsure"]
     panels[0].hist([confidence[sure], confidence[~sure]], bins, stacked=True, color=[BLUE, LIGHT], label=names)
-    panels[0].set(title="How sure the ensemble is", xlabel="confidence (largest probability)", ylabel="rows")
+    panels[0].set(title="How sure the answer is", xlabel="confidence (largest probability)", ylabel="rows")
     panels[0].set_xlim(0, 1)
-    panels[0].legend(loc="upper left", frameon=False)
+    panels[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     if truth is not None:
         middle, accuracy = reliability(confidence, labels, truth, bins)
         panels[1].plot([0, 1], [0, 100], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
         panels[1].plot(middle, accuracy, color=GREEN, marker="o", label="rows of that confidence")
         panels[1].set(title="How right it is", xlabel="confidence (largest probability)", ylabel="accuracy (%)")
         panels[1].set(xlim=(0, 1), ylim=(0, 103))
-        panels[1].legend(loc="lower right", frameon=False)
+        panels[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     for axes in panels:
         _plain(axes)
     return figure

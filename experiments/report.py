@@ -135,7 +135,7 @@ def page(seed, summary):
     name = seed.config["name"]
     sections = [
         ("result", "Result", parts.result(seed, summary)),
-        ("rounds", "Rounds", parts.rounds(seed)),
+        ("rounds", "Rounds" if "rounds" in seed.metrics else "Sizes", parts.rounds(seed)),
         ("map", "Map", parts.maps(seed)),
         ("clusters", "Clusters", parts.clusters(seed)),
         ("doubtful", "Doubtful rows", parts.doubtful(seed)),
