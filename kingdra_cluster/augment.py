@@ -123,6 +123,25 @@ def vector_view(rows, seed, *, noise, dropout):
     return _vector(_check_vectors("rows", rows), _check_seed(seed), noise, dropout)
 
 
+def view_at_distance(rows, seed, distance):
+    """Move rows by a given distance: half of its square is normal noise, the other half dropped features.
+
+    Parameters
+    ----------
+    rows : array or tensor of shape (n, n_features)
+        Of root mean square 1, as the modes scale them.
+    seed : sequence of int, or integer tensor of shape (k,)
+    distance : float or tensor of shape ()
+        Root mean square of the change of an entry.
+
+    Returns
+    -------
+    float32 tensor of the shape of ``rows``
+    """
+    half = tf.square(tf.cast(distance, tf.float32)) / 2
+    return vector_view(rows, seed, noise=tf.sqrt(half), dropout=half / (1 + half))
+
+
 def vector_weak_view(rows, seed):
     """`vector_view` with light noise (0.2) and dropout (0.1)."""
     return vector_view(rows, seed, noise=0.2, dropout=0.1)

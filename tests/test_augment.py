@@ -5,7 +5,15 @@ import pytest
 import tensorflow as tf
 
 from kingdra_cluster import augment
-from kingdra_cluster.augment import VIEWS, neighbor_mixup, nnm_strong_view, ruc_strong_view, simclr_view, vector_view
+from kingdra_cluster.augment import (
+    VIEWS,
+    neighbor_mixup,
+    nnm_strong_view,
+    ruc_strong_view,
+    simclr_view,
+    vector_view,
+    view_at_distance,
+)
 
 IMAGE_VIEWS = [name for name in VIEWS if not name.startswith("vector")]
 each_view = pytest.mark.parametrize("name", VIEWS)
@@ -106,6 +114,15 @@ def test_noise_and_dropout_of_vectors_have_the_size_asked_for():
     assert noisy.std() == pytest.approx(0.2, abs=0.005)
     assert noisy.mean() == pytest.approx(1, abs=0.005)
     np.testing.assert_array_equal(vector_view(rows, (0, 0, 0), noise=0.0, dropout=0.0), rows)
+
+
+@pytest.mark.parametrize("distance", [0.1, 1.0])
+def test_a_view_at_a_distance_is_there_half_by_noise_half_by_dropped_features(distance):
+    rows = np.ones((400, 500), "float32")
+    away = view_at_distance(rows, (0, 0, 0), distance).numpy() - rows
+    assert np.sqrt(np.square(away).mean()) == pytest.approx(distance, rel=0.02)
+    assert view_at_distance(0 * rows, (0, 0, 0), distance).numpy().std() == pytest.approx(distance / 2**0.5, rel=0.02)
+    np.testing.assert_array_equal(view_at_distance(rows, (0, 0, 0), 0.0), rows)
 
 
 def test_the_strong_view_of_vectors_leaves_the_row_further_than_the_weak():

@@ -245,7 +245,7 @@ def test_two_thousand_clusters(blobs):
         ({"n_neighbors": 2.0}, TypeError, "n_neighbors must be an integer"),
         ({"metric": "cosin"}, ValueError, "metric must be one of .*; the nearest is 'cosine'"),
         ({"local": 1}, TypeError, "local must be True or False"),
-        ({"feature_dropout": 1.0}, ValueError, "feature_dropout must be .* at most 0.99"),
+        ({"view_distance": -1}, ValueError, "view_distance must be .* at least 0"),
         ({"learning_rate": 0}, ValueError, "learning_rate must be a finite number of more than 0"),
         ({"backbone": "mpl"}, ValueError, "backbone must be one of .*; the nearest is 'mlp'"),
         ({"batch_size": 1}, ValueError, "batch_size must be an integer of at least 2"),

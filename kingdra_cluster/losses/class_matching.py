@@ -10,12 +10,12 @@ def class_matching(anchor_probabilities, positive_probabilities):
 
     Parameters
     ----------
-    anchor_probabilities, positive_probabilities : tensors of shape (batch, n_clusters)
+    anchor_probabilities, positive_probabilities : tensors of shape (..., batch, n_clusters)
         Rows sum to 1.
 
     Returns
     -------
-    scalar tensor
+    tensor of shape (...)
         Mean over clusters of ``-log softmax`` of the diagonal of ``A^T Q``, the columns of A and Q divided by their
         length over the batch (a column of zeros stays as it is); ``ln(1 + (K - 1) / e)`` for equal, balanced one-hot
         rows, ``ln K`` for uniform ones.
@@ -30,10 +30,11 @@ def class_matching(anchor_probabilities, positive_probabilities):
     >>> round(float(class_matching(np.eye(10, dtype="float32"), np.eye(10, dtype="float32"))), 6)
     1.46115
     """
-    similarity = ops.matmul(ops.transpose(_unit_columns(anchor_probabilities)), _unit_columns(positive_probabilities))
-    return ops.mean(ops.logsumexp(similarity, axis=1) - ops.diagonal(similarity))
+    columns = ops.swapaxes(_unit_columns(anchor_probabilities), -1, -2)
+    similarity = ops.matmul(columns, _unit_columns(positive_probabilities))
+    return ops.mean(ops.logsumexp(similarity, axis=-1) - ops.diagonal(similarity, axis1=-2, axis2=-1), axis=-1)
 
 
 def _unit_columns(probabilities):
-    squared = ops.sum(ops.square(probabilities), axis=0, keepdims=True)
+    squared = ops.sum(ops.square(probabilities), axis=-2, keepdims=True)
     return probabilities * ops.rsqrt(ops.maximum(squared, SMALLEST_LENGTH**2))

@@ -11,7 +11,7 @@ def cluster_entropy(probabilities, prior=None):
 
     Parameters
     ----------
-    probabilities : tensor of shape (batch, n_clusters)
+    probabilities : tensor of shape (..., batch, n_clusters)
         Rows sum to 1.
     prior : (n_clusters,) array, optional
         Expected shares, all positive, in any order: the largest cluster is compared with the largest share and so on,
@@ -19,7 +19,7 @@ def cluster_entropy(probabilities, prior=None):
 
     Returns
     -------
-    scalar tensor
+    tensor of shape (...)
         ``H(mean_b p)`` in nats, shares below 1e-8 counted as 1e-8.  With a prior ``ln K - KL(mean_b p || prior)``,
         which is the same for equal shares and largest, ``ln K``, where the shares are the prior's.
 
@@ -38,13 +38,13 @@ def cluster_entropy(probabilities, prior=None):
     >>> round(float(cluster_entropy(np.eye(10, dtype="float32"))), 4)  # ln 10
     2.3026
     """
-    shares = ops.maximum(ops.mean(probabilities, axis=0), SMALLEST_SHARE)
+    shares = ops.maximum(ops.mean(probabilities, axis=-2), SMALLEST_SHARE)
     surprise = -ops.log(shares)
     if prior is not None:
         prior = np.sort(check_prior(prior, probabilities.shape[-1]))
         ranks = ops.argsort(ops.argsort(shares))
         surprise = surprise + ops.take(np.log(prior * len(prior)).astype("float32"), ranks)
-    return ops.sum(shares * surprise)
+    return ops.sum(shares * surprise, axis=-1)
 
 
 def check_prior(prior, n_clusters):

@@ -11,12 +11,12 @@ def neighbor_consistency(anchor_probabilities, positive_probabilities):
 
     Parameters
     ----------
-    anchor_probabilities, positive_probabilities : tensors of shape (batch, n_clusters)
+    anchor_probabilities, positive_probabilities : tensors of shape (..., batch, n_clusters)
         Rows sum to 1.
 
     Returns
     -------
-    scalar tensor
+    tensor of shape (...)
         ``mean_b -log(p_b . q_b)``, an entry being 100 where ``p . q`` is next to 0; 0 only for equal one-hot rows.
 
     References
@@ -32,4 +32,4 @@ def neighbor_consistency(anchor_probabilities, positive_probabilities):
     """
     agreement = ops.sum(anchor_probabilities * positive_probabilities, axis=-1)
     logs = ops.log(ops.maximum(agreement, SMALLEST))
-    return -ops.mean(ops.where(agreement > SMALLEST, logs, LOG_OF_NOTHING))
+    return -ops.mean(ops.where(agreement > SMALLEST, logs, LOG_OF_NOTHING), axis=-1)

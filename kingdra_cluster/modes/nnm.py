@@ -1,7 +1,5 @@
 """Nearest-neighbour matching, or SCAN with its own terms switched off: clusters that neighbours share."""
 
-from functools import partial
-
 import keras
 import numpy as np
 from sklearn.utils import check_random_state
@@ -34,7 +32,7 @@ class NNM(ClusteringMode):
     backbone : str, dict or keras.Model, default="mlp"
         See `make_backbone`.  A model is copied with its weights, and neighbours are mined in its features; it is not
         saved as an argument and cannot be a member's inside `KingdraCluster`.
-    n_heads : int, default=10
+    n_heads : int, default=20
         Linear heads, trained side by side, of which the best is kept (published: 3).
     n_neighbors : int, default=20
         Mined once, of which each epoch draws one for every row.
@@ -52,8 +50,11 @@ class NNM(ClusteringMode):
         Shares of the rows that the clusters are expected to have, where they are known not to be equal.
     supervised_weight : float, default=1.0
         Of the cross-entropy of pseudo-labelled rows on every head, inside `KingdraCluster`.
-    noise_std, feature_dropout, padding, largest_cutout : float, default=0.3, 0.3, 0.125, 0.5
-        Of the views: of vectors of root mean square 1 the first two, of images `augment.nnm_strong_view`'s.
+    view_distance : float, default=0.5
+        How far the views of a vector lie from it, in distances between a row and its neighbours: see
+        `augment.view_at_distance`.
+    padding, largest_cutout : float, default=0.125, 0.5
+        Of the views of images, see `augment.nnm_strong_view`.
     learning_rate : float, default=1e-3
         Of Adam; 1e-4 as published suits a backbone that is already trained.
     weight_decay : float, default=1e-4
@@ -100,7 +101,7 @@ class NNM(ClusteringMode):
         n_clusters=10,
         *,
         backbone="mlp",
-        n_heads=10,
+        n_heads=20,
         n_neighbors=20,
         metric="cosine",
         local=True,
@@ -109,8 +110,7 @@ class NNM(ClusteringMode):
         entropy_weight=5.0,
         prior="uniform",
         supervised_weight=1.0,
-        noise_std=0.3,
-        feature_dropout=0.3,
+        view_distance=0.5,
         padding=0.125,
         largest_cutout=0.5,
         learning_rate=1e-3,
@@ -133,8 +133,7 @@ class NNM(ClusteringMode):
         self.entropy_weight = entropy_weight
         self.prior = prior
         self.supervised_weight = supervised_weight
-        self.noise_std = noise_std
-        self.feature_dropout = feature_dropout
+        self.view_distance = view_distance
         self.padding = padding
         self.largest_cutout = largest_cutout
         self.learning_rate = learning_rate
@@ -154,9 +153,9 @@ class NNM(ClusteringMode):
         check_choice("metric", self.metric, METRICS)
         for name in ("local", "class_level", "global_level"):
             check_flag(name, getattr(self, name))
-        for name in ("entropy_weight", "supervised_weight", "noise_std", "weight_decay"):
+        for name in ("entropy_weight", "supervised_weight", "view_distance", "weight_decay"):
             check_number(name, getattr(self, name), Real, 0)
-        for name, most in (("feature_dropout", 0.99), ("padding", 1), ("largest_cutout", 1)):
+        for name, most in (("padding", 1), ("largest_cutout", 1)):
             check_number(name, getattr(self, name), Real, 0, maximum=most)
         check_number("learning_rate", self.learning_rate, Real, above=0)
         if isinstance(self.prior, str):
@@ -166,10 +165,12 @@ class NNM(ClusteringMode):
 
     def make_network(self, input_shape, seed):
         """Return the compiled network, its optimizer built."""
-        if len(input_shape) == 1:
-            view = partial(augment.vector_view, noise=self.noise_std, dropout=self.feature_dropout)
-        else:
-            view = partial(augment.nnm_strong_view, padding=self.padding, largest_cutout=self.largest_cutout)
+
+        def view(rows, seed, apart):
+            if len(input_shape) == 1:
+                return augment.view_at_distance(rows, seed, self.view_distance * apart)
+            return augment.nnm_strong_view(rows, seed, padding=self.padding, largest_cutout=self.largest_cutout)
+
         network = NNMNetwork(
             make_backbone(self.backbone, input_shape, seed),
             int(self.n_heads),

@@ -12,6 +12,7 @@ from kingdra_cluster.losses.neighbor_consistency import LOG_OF_NOTHING, SMALLEST
 
 ANSWER_ROWS = 1024
 JUDGED_NEIGHBORS = 5
+BY_HEAD = ("anchor", "neighbor", "augmented", "partner")  # of the outputs, those of shape (batch, n_heads, n_clusters)
 
 
 class NNMNetwork(keras.Model):
@@ -25,7 +26,7 @@ class NNMNetwork(keras.Model):
         Maps rows to features; trained.
     n_heads, n_clusters : int
     view : callable
-        As in `augment.VIEWS`.
+        Maps rows, a seed and how far neighbours are apart (see `spread`) to views of the rows.
     local, class_level, global_level : bool
         Which terms there are.
     entropy_weight, supervised_weight, weight_decay : float
@@ -91,8 +92,10 @@ class NNMNetwork(keras.Model):
         """
         seed = tf.stack([self.seed.value, ops.cast(self.optimizer.iterations, "int32")])
 
+        apart = spread(inputs["x"], inputs["neighbor"])
+
         def embed(rows, number):
-            return self.backbone(self.view(rows, tf.concat([seed, [number]], axis=0)), training=training)
+            return self.backbone(self.view(rows, tf.concat([seed, [number]], axis=0), apart), training=training)
 
         features = embed(inputs["x"], 0)
         output = {"anchor": self.heads(features)[0], "neighbor": self.heads(embed(inputs["neighbor"], 1))[0]}
@@ -116,21 +119,20 @@ class NNMNetwork(keras.Model):
             Targets of the labelled rows.
         """
         decayed = sum(ops.sum(ops.square(variable)) for variable in self.trainable_variables)
-        terms = {"consistency": 0.0, "entropy": 0.0, "decay": 0.5 * self.weight_decay * decayed}
-        for head in range(self.n_heads):
-            for name, value in self._head_terms(output, head).items():
-                terms[name] = terms.get(name, 0.0) + value
+        answers = {name: ops.swapaxes(output[name], 0, 1) for name in BY_HEAD if name in output}
+        found = self._matching_terms(answers, output)
+        terms = {"decay": 0.5 * self.weight_decay * decayed} | {name: ops.sum(each) for name, each in found.items()}
         if labels is not None:
             errors = -ops.mean(ops.sum(labels * output["labelled"], axis=-1), axis=0)
             terms["supervised"] = self.supervised_weight * ops.sum(errors)
         return terms
 
-    def _head_terms(self, output, head):
-        anchors, positives = output["anchor"][:, head], output["neighbor"][:, head]
+    def _matching_terms(self, answers, output):
+        """Return the weighted terms, (n_heads,) each, of answers with the heads in front."""
+        anchors, positives = answers["anchor"], answers["neighbor"]
         if self.local:
-            anchors, positives = local_pairs(anchors, positives, output["augmented"][:, head], output["nearest"])
-        partners = output["partner"][:, head] if self.global_level else None
-        found = nnm_terms(anchors, positives, partners, self.prior)
+            anchors, positives = local_pairs(anchors, positives, answers["augmented"], output["nearest"])
+        found = nnm_terms(anchors, positives, answers.get("partner"), self.prior)
         terms = {"consistency": found["consistency"], "entropy": -self.entropy_weight * found["entropy"]}
         if self.class_level:
             terms["class_matching"] = found["class_matching"]
@@ -165,6 +167,11 @@ class NNMNetwork(keras.Model):
         """Return the weights (list of arrays) of the backbone and of one head, as its plain classifier takes them."""
         window = slice(head * self.n_clusters, (head + 1) * self.n_clusters)
         return [*self.backbone.get_weights(), np.asarray(self.kernel)[:, window], np.asarray(self.bias)[window]]
+
+
+def spread(rows, neighbors):
+    """Return how far a batch of rows is from their neighbours: the root mean square of the entries' differences."""
+    return ops.sqrt(ops.mean(ops.square(ops.cast(rows, "float32") - ops.cast(neighbors, "float32"))))
 
 
 class _KeepUpToDate(keras.callbacks.Callback):
