@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from kingdra_cluster.communities import communities, smallest_size
-from kingdra_cluster.starts import member_graph, neighbor_lists
+from kingdra_cluster.communities import communities, neighbor_graph, smallest_size
+from kingdra_cluster.starts import NEIGHBORS, neighbor_lists
 
 RESOLUTIONS = tuple(float(f"{resolution:.3g}") for resolution in np.geomspace(0.03, 6.0, 16))
 SAMPLES = 6
 MANY_ROWS = 20_000  # of more rows a sample is counted
+SHARE = 0.5  # of the rows go into each sample's graph
+FEW_ROWS = 500  # are not cut down any further
 STABLE = 0.5  # adjusted Rand index of two samples below which there is nothing to be counted
 NEARLY = 0.85  # of the best stability counts as well: the finer of such partitions is meant
 
@@ -83,7 +85,7 @@ def estimate_n_clusters(X, *, seed=0):
     3
     """
     lists = neighbor_lists(X, 1, seed, most=MANY_ROWS)[1]
-    samples = [member_graph(lists, 1, member=m, seed=seed) for m in range(SAMPLES)]
+    samples = [_half_graph(lists, NEIGHBORS[m % len(NEIGHBORS)], [seed, m]) for m in range(SAMPLES)]
     counts = np.zeros((len(RESOLUTIONS), SAMPLES), dtype=int)
     stability = np.zeros(len(RESOLUTIONS))
     for index, resolution in enumerate(RESOLUTIONS):
@@ -94,6 +96,18 @@ def estimate_n_clusters(X, *, seed=0):
             counts[index, m] = np.count_nonzero(sizes >= smallest_size(sizes))
         stability[index] = np.mean([_agreement(a, b) for a, b in combinations(labels, 2)])
     return _choose(np.array(RESOLUTIONS), counts, stability)
+
+
+def _half_graph(neighbors, n_neighbors, seed):
+    """Return the places (s,) of half of the rows, ascending, and the graph (s, s) of their neighbours among these."""
+    n = len(neighbors)
+    size = max(1, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    kept = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+    places = np.full(n, -1)
+    places[kept] = np.arange(size)
+    lists = places[neighbors[kept]]
+    seen = lists >= 0
+    return kept, neighbor_graph(np.where(seen & (np.cumsum(seen, axis=1) <= n_neighbors), lists, -1))
 
 
 def _agreement(a, b):

@@ -38,8 +38,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     n_rounds : int, default=2
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
-        What the first round teaches: communities of the graph of nearest neighbours, each member's of its own half of
-        the rows, or (as published) nothing, so that it is unsupervised.
+        What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
+        or (as published) nothing, so that it is unsupervised.
     start_balance : float, default=1.5
         How strongly the communities are pushed towards like sizes: 1 not at all, for groups that differ much; 3 where
         they are known to be even.

@@ -1,8 +1,8 @@
-"""Where the members start from: communities of the graph of nearest neighbours, each member's of its own rows.
+"""Where the members start from: communities of the graph of nearest neighbours, each member's of its own graph.
 
 Networks that start from nothing find the clusters' balance before they find the clusters.  The communities of the
 graph of neighbours follow the density of the rows instead and ask for little balance.  The neighbours are searched
-once; each member sees other rows of the graph and another number of neighbours, so that the members err differently.
+once; the members see other numbers of them and find their communities in another order, so that they err differently.
 """
 
 import numpy as np
@@ -14,8 +14,6 @@ from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
-SHARE = 0.5  # of the rows go into each member's graph
-FEW_ROWS = 500  # are not cut down any further
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
@@ -77,13 +75,13 @@ def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0)
     balance : float, default=1.5
         See `cluster_graph`.
     member : int
-        Decides, with the seed, which half of the rows it sees, and how many neighbours.
+        Decides how many neighbours it sees and, with the seed, in which order rows join communities.
     seed : int
 
     Returns
     -------
     places : (s,) int
-        Places in `neighbors` of the rows that it sees, ascending, without stray ones.
+        Places in `neighbors`, ascending, without stray rows.
     classes : (s,) int
         The cluster of each, from 0; there can be fewer than `n_clusters`.
 
@@ -94,26 +92,7 @@ def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0)
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
-    kept, graph = member_graph(neighbors, n_clusters, member=member, seed=seed)
+    graph = neighbor_graph(neighbors[:, : NEIGHBORS[member % len(NEIGHBORS)]])
     classes = cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member])[0]
-    return kept[classes >= 0], classes[classes >= 0]
-
-
-def member_graph(neighbors, n_clusters, *, member, seed):
-    """Return the places (s,) of the rows that a member sees, ascending, and the graph (s, s) of their neighbours.
-
-    The arguments are those of `community_start`; there are at least ``n_clusters`` rows.
-    """
-    n = len(neighbors)
-    size = max(n_clusters, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
-    kept = np.sort(np.random.default_rng([seed, member]).choice(n, size, replace=False))
-    return kept, neighbor_graph(_among(neighbors, kept, NEIGHBORS[member % len(NEIGHBORS)]))
-
-
-def _among(neighbors, kept, n_neighbors):
-    """The first `n_neighbors` of each kept row's neighbours that are kept too, as places in `kept`; -1 fills up."""
-    places = np.full(len(neighbors), -1)
-    places[kept] = np.arange(len(kept))
-    lists = places[neighbors[kept]]
-    seen = lists >= 0
-    return np.where(seen & (np.cumsum(seen, axis=1) <= n_neighbors), lists, -1)
+    places = np.flatnonzero(classes >= 0)
+    return places, classes[places]
