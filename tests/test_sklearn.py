@@ -1,4 +1,4 @@
-"""Everything that scikit-learn asks of a clusterer; no check is expected to fail."""
+"""Everything that scikit-learn asks of a clusterer or a transformer."""
 
 import pytest
 from sklearn.base import clone, is_clusterer
@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM
+from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM, SimCLR
 
 TINY = {"hidden_units": (8,), "batch_size": 256, "learning_rate": 0.02, "mi_weight": 1.0}
 LADDER = LadderIM(4, n_epochs=1, **TINY)
@@ -17,6 +17,7 @@ KINGDRA = KingdraCluster(
 
 SMALL_MLP = {"name": "mlp", "hidden_units": (8,)}
 MATCHING = NNM(4, backbone=SMALL_MLP, metric="euclidean", n_heads=1, batch_size=50, learning_rate=0.02, n_epochs=1)
+PRETEXT = SimCLR(backbone=SMALL_MLP, hidden_units=8, n_outputs=4, batch_size=50, n_epochs=1)
 REFINEMENT = RUC(4, hidden_units=(8,), batch_size=50, n_epochs=1, n_neighbors=5)
 NOT_A_CLUSTERING = dict.fromkeys(  # their y has more labels than they set n_clusters to, or is no clustering at all
     (
@@ -42,7 +43,7 @@ def expected_failures(estimator):
     return NOT_A_CLUSTERING if isinstance(estimator, RUC) else {}
 
 
-@parametrize_with_checks([LADDER, KINGDRA, MATCHING, REFINEMENT], expected_failed_checks=expected_failures)
+@parametrize_with_checks([LADDER, KINGDRA, MATCHING, PRETEXT, REFINEMENT], expected_failed_checks=expected_failures)
 def test_checks_of_scikit_learn(estimator, check):
     if check.func.__name__ == "check_clustering":  # wants three blobs to be found, not only an answer
         estimator.set_params(**{"epochs_first_round" if isinstance(estimator, KingdraCluster) else "n_epochs": 6})
