@@ -14,7 +14,7 @@ sys.path.insert(0, str(FOLDER.parents[1]))
 from experiments.figures import COLOURS, LIGHT  # noqa: E402
 from kingdra_cluster import KingdraCluster, LadderIM  # noqa: E402
 
-SETTINGS = {"n_members": 4, "n_rounds": 2, "epochs_first_round": 40, "epochs_per_round": 40, "random_state": 0}
+SETTINGS = {"n_members": 4, "n_rounds": 2, "random_state": 0}
 
 
 def points():
