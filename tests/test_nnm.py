@@ -9,6 +9,7 @@ from sklearn.base import clone
 from kingdra_cluster import NNM, KingdraCluster
 from kingdra_cluster.members import train_member
 from kingdra_cluster.modes import fit_state, nnm
+from kingdra_cluster.modes.nnm_network import spread
 from kingdra_cluster.unsup_metrics import ACC
 
 TRUTH = np.repeat([0, 1, 2], 30)
@@ -267,3 +268,16 @@ def test_a_line_an_epoch(blobs, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     assert "score" in lines[0]
+
+
+def test_views_lie_as_far_from_a_row_as_its_neighbours_do():
+    x = np.zeros((200, 4), "float32")
+    seen = []
+    network = NNM(3, **{**TINY, **SCAN, "view_distance": 0.5}).make_network((4,), 0)
+    network.backbone = lambda rows, training: seen.append(np.asarray(rows)) or np.zeros((200, 8), "float32")
+    for apart in (0.0, 1.0, 4.0):
+        assert float(spread(x, x + apart)) == pytest.approx(apart)
+        network.call({"x": x, "neighbor": x + apart}, training=False)
+    sizes = [np.sqrt(np.mean(np.square(views))) for views in seen[::2]]
+    expected = np.array([0, 0.5, 2]) / np.sqrt(2)  # of rows of zeros only the noise shows: half of the square
+    np.testing.assert_allclose(sizes, expected, rtol=0.1)

@@ -36,7 +36,7 @@ def test_a_prior_replaces_the_balance_in_the_loss_and_in_the_score():
 def test_a_network_told_of_the_shares_in_any_order_finds_unequal_clusters():
     rng = np.random.default_rng(0)
     centres = 3 * np.repeat(np.eye(4)[:2], [84, 28], axis=0)
-    options = {"backbone": {"name": "mlp", "hidden_units": (8,)}, "n_neighbors": 5, "batch_size": 56, "n_heads": 3}
+    options = {"backbone": {"name": "mlp", "hidden_units": (8,)}, "n_neighbors": 5, "batch_size": 56}
     model = NNM(2, **options, n_epochs=30, learning_rate=0.02, prior=[0.25, 0.75], random_state=0)
     model.fit(centres + rng.normal(0, 0.3, (112, 4)))
     assert sorted(np.bincount(model.labels_, minlength=2)) == [28, 84]
