@@ -29,7 +29,7 @@ from kingdra_cluster.starts import community_start, neighbor_lists  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 
 N_MEMBERS = 10
-OTHERS = (1.0, 3.0)  # balances beside the default
+OTHERS = (0.4, 1.0)  # balances beside the default
 HEAD = (
     "data",
     "seed",

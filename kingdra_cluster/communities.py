@@ -7,18 +7,21 @@ follows from the graph instead of being forced upon it.
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from kingdra_cluster.checks import check_integer
+from kingdra_cluster.merging import merge_pieces
 
 CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
 SWEEPS = 20  # over all rows, at most
 SETTLED = 1e-3  # a sweep that moves a smaller share of the rows is the last
 LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
 TRIES = 10
-PIECES, MOST_PIECES = 4, 1000  # are merged to one cluster; as many at most in all, for time and memory
+PIECES, MOST_PIECES = 8, 1000  # are merged to one cluster; as many at most in all, for time and memory
 NEAR = 1.2  # times as many will do
-BALANCE = 1.5  # docs/kingdra.md measures others
+BALANCE = 0.7  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
+STRAY = 0.05  # of an even cluster: rows linked to fewer others than this are no piece of any
 
 
 def neighbor_graph(neighbors):
@@ -128,31 +131,31 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0):
     graph : CSR matrix (n, n)
         Symmetric, without negative entries.
     n_clusters : int
-    balance : float, default=1.5
-        Factor of the resolution when pieces are merged, so that two large ones need more links to be merged than two
-        small ones: 1 is plain modularity, more asks for clusters of like sizes.
+    balance : float, default=0.7
+        How much clusters of like sizes are preferred when pieces are merged: see `merging.neighbor_information`.
     seed : int or numpy Generator
 
     Returns
     -------
     labels : (n,) intp
-        From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows of
-        leftovers (see `smallest_size`) that hang on no community.
+        From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows that
+        hang, with a few others, on no community.
     resolution : float
         At which the graph has about so many communities.
 
     Notes
     -----
     Resolutions are found by bisection of their logarithm.  Communities at the resolution that has `n_clusters` of them
-    may hold two clusters, and halve a third, and no row's move undoes that.  So four times as many pieces are made, and
-    merged one pair after the other, the pair whose union gains most modularity first.
+    may hold two clusters, and halve a third, and no row's move undoes that.  So eight times as many pieces are made,
+    and merged so that a row's cluster says most about those of its neighbours; then rows move once more.
     """
     n_clusters = check_integer("n_clusters", n_clusters, 1)
     generator = np.random.default_rng(seed)
     labels, resolution = _communities_kept(graph, n_clusters, n_clusters, FIRST, generator)
-    if PIECES * n_clusters <= MOST_PIECES and labels.max() + 1 >= n_clusters:
-        few, many = PIECES * n_clusters, int(NEAR * PIECES * n_clusters)
-        pieces = _communities_kept(graph, few, many, PIECES * resolution, generator)[0]
+    few = min(PIECES * n_clusters, MOST_PIECES)
+    if few >= 2 * n_clusters and labels.max() + 1 >= n_clusters:
+        pieces = _communities_kept(graph, few, int(NEAR * few), resolution * few / n_clusters, generator)[0]
+        pieces = _numbered(np.where(_is_stray(graph, n_clusters), -1, pieces))
         labels = pieces if pieces.max() + 1 > n_clusters else labels
     if labels.max() + 1 > n_clusters:
         labels = _merged(graph, labels, n_clusters, resolution, balance)
@@ -265,34 +268,23 @@ def _without_leftovers(graph, labels, is_leftover):
         if not (best > 0).any():
             break
         labels[loose[best > 0]] = target[best > 0]
-    found = np.unique(labels[labels >= 0])
-    return np.where(labels >= 0, np.searchsorted(found, labels), -1)
+    return _numbered(labels)
+
+
+def _is_stray(graph, n_clusters):
+    """Whether each row (n,) belongs to a part of the graph, without edges to others, too small for a cluster."""
+    part = connected_components(graph, directed=False)[1]
+    return np.bincount(part)[part] < STRAY * len(part) / n_clusters
+
+
+def _numbered(labels):
+    """Labels from 0 without gaps; -1 stays."""
+    return np.where(labels >= 0, np.searchsorted(np.unique(labels[labels >= 0]), labels), -1)
 
 
 def _merged(graph, labels, n_clusters, resolution, balance):
     """Merge groups until so many are left, then let rows move once more."""
-    pieces = _merged_pieces(_links(graph, labels, int(labels.max()) + 1), n_clusters, resolution, balance)
+    pieces = merge_pieces(_links(graph, labels, int(labels.max()) + 1), n_clusters, balance)
     merged = np.append(pieces, -1)[labels]
     moved = _moved(graph, np.where(merged < 0, n_clusters, merged), resolution, np.random.default_rng(0))
     return np.where(merged < 0, -1, moved)
-
-
-def _merged_pieces(links, n_clusters, resolution, balance):
-    """Cluster (n_groups,) of each group: the two whose union gains most modularity merge, until so many are left.
-
-    Groups without an edge between them come last.
-    """
-    links, volumes = links.copy(), links.sum(axis=1)
-    total, names, alive = volumes.sum(), np.arange(len(volumes)), list(range(len(volumes)))
-    while len(alive) > n_clusters:
-        found = links[np.ix_(alive, alive)]
-        gains = found - balance * resolution * np.outer(volumes[alive], volumes[alive]) / total
-        gains -= np.where(found > 0, 0.0, 2 * balance * resolution * total)
-        np.fill_diagonal(gains, -np.inf)
-        i, j = (alive[place] for place in np.unravel_index(gains.argmax(), gains.shape))
-        links[i] += links[j]
-        links[:, i] += links[:, j]
-        volumes[i] += volumes[j]
-        names[names == j] = i
-        alive.remove(j)
-    return np.searchsorted(alive, names)

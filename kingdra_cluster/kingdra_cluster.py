@@ -40,9 +40,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
         or (as published) nothing, so that it is unsupervised.
-    start_balance : float, default=1.5
-        How strongly the communities are pushed towards like sizes: 1 not at all, for groups that differ much; 3 where
-        they are known to be even.
+    start_balance : float, default=0.7
+        How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
+        information of neighbours) where they are known to be even.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
     labeller : str, default="consensus"
@@ -145,7 +145,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         n_members=10,
         n_rounds=2,
         start="communities",
-        start_balance=1.5,
+        start_balance=0.7,
         epochs_first_round=None,
         epochs_per_round=None,
         labeller="consensus",

@@ -72,7 +72,7 @@ def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0)
     neighbors : (m, k) int
         Of `neighbor_lists`.
     n_clusters : int
-    balance : float, default=1.5
+    balance : float, default=0.7
         See `cluster_graph`.
     member : int
         Decides how many neighbours it sees and, with the seed, in which order rows join communities.

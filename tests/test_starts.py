@@ -1,14 +1,11 @@
 """Communities and starts: against oracles, and what they are for."""
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs, make_moons
 
-from kingdra_cluster import communities as communities_module
 from kingdra_cluster import starts
 from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
@@ -92,7 +89,7 @@ def test_moons_are_followed_where_k_means_cannot(n):
 def test_digits_come_out_better_than_with_k_means(digits_lists):
     kmeans = ACC(DIGITS.target, KMeans(10, n_init=3, random_state=0).fit_predict(DIGITS.data))
     found = [community_start(digits_lists, 10, member=member) for member in range(4)]
-    assert np.mean([ACC(DIGITS.target[places], classes) for places, classes in found]) > kmeans + 0.05
+    assert np.mean([ACC(DIGITS.target[places], classes) for places, classes in found]) > kmeans + 0.1
 
 
 def test_sizes_may_differ_much():
@@ -107,28 +104,9 @@ def test_far_groups_are_whole_however_much_their_sizes_differ():
     assert ACC(y, labels) > 0.99
 
 
-@pytest.mark.parametrize("balance", [1.0, 1.5, 4.0])
-@pytest.mark.parametrize("seed", range(4))
-def test_pieces_merge_where_modularity_says(balance, seed):
-    rng = np.random.default_rng(seed)
-    links = rng.integers(1, 30, (12, 12)).astype(float)
-    links = np.triu(links, 1) + np.triu(links, 1).T
-    groups = [{piece} for piece in range(12)]
-
-    def gain(a, b):
-        volume = [sum(links[piece].sum() for piece in group) for group in (a, b)]
-        return sum(links[i, j] for i in a for j in b) - balance * 0.3 * volume[0] * volume[1] / links.sum()
-
-    while len(groups) > 5:
-        a, b = max(combinations(groups, 2), key=lambda pair: gain(*pair))
-        groups = [group for group in groups if group not in (a, b)] + [a | b]
-    merged = communities_module._merged_pieces(links, 5, 0.3, balance)
-    assert {frozenset(np.flatnonzero(merged == name).tolist()) for name in range(5)} == set(map(frozenset, groups))
-
-
 def test_balance_asks_for_like_sizes(digits_lists):
     spread = []
-    for balance in (1.0, 6.0):
+    for balance in (0.1, 1.0):
         sizes = np.bincount(cluster_graph(neighbor_graph(digits_lists), 5, balance=balance)[0], minlength=5)
         spread.append(sizes.max() / sizes.min())
     assert spread[1] < spread[0]

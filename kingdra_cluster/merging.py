@@ -1,0 +1,144 @@
+"""Small communities become clusters: those for which a row's cluster says most about the clusters of its neighbours.
+
+Draw an edge of the graph of neighbours at random, one end after the other: the two clusters at its ends are equal for
+a good clustering, and as hard to guess beforehand as the number of clusters allows.  Mutual information measures both.
+"""
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+SWEEPS = 20  # over all pieces, at most
+APART = 1e3  # nats, more than any gain: groups without an edge between them are united last
+
+
+def neighbor_information(links, balance=1.0):
+    """Return how much a row's cluster says about the cluster of a neighbour.
+
+    Parameters
+    ----------
+    links : (n_clusters, n_clusters) float
+        Weight of the edges between every two clusters, symmetric; those inside a cluster count twice.
+    balance : float, default=1.0
+        Weight of the entropy of one of the two ends, so of like sizes.
+
+    Returns
+    -------
+    float
+        In nats: the mutual information of the clusters at both ends of an edge, for a balance of 1.  In general
+        the entropy of the one end times ``balance``, less that of the other end where the first is known.
+
+    Examples
+    --------
+    >>> float(neighbor_information(np.eye(4)) / np.log(2))
+    2.0
+    """
+    joint = links / links.sum()
+    return float(_xlogx(joint).sum() - (1 + balance) * _xlogx(joint.sum(axis=1)).sum())
+
+
+def merge_pieces(links, n_clusters, balance):
+    """Unite groups until so many are left, so that `neighbor_information` is high.
+
+    The two groups whose union loses least are united first.  Then single pieces go where the information gains most,
+    until none gains.
+
+    Parameters
+    ----------
+    links : (n_pieces, n_pieces) float
+        Weight of the edges between every two pieces, symmetric; those inside a piece count twice.
+    n_clusters : int
+        At most n_pieces.
+    balance : float
+
+    Returns
+    -------
+    (n_pieces,) intp
+        Cluster of every piece, from 0; no cluster is empty.
+    """
+    joint = links / links.sum()
+    return _moved(joint, _united(joint, n_clusters, balance), balance)
+
+
+def _xlogx(x):
+    return x * np.log(np.where(x > 0, x, 1.0))
+
+
+def _union(x, y):
+    """What it adds to the sum of x log x to replace x and y by their sum."""
+    return _xlogx(x + y) - _xlogx(x) - _xlogx(y)
+
+
+def _pair_terms(joint, balance, i):
+    """Gain (n_groups,) of uniting group i with each other, less `2 _union(...)` summed over all columns."""
+    row, inside, sizes = joint[i], np.diag(joint), joint.sum(axis=1)
+    own = inside[i]
+    ends = _xlogx(inside + own + 2 * row) - _xlogx(inside) - _xlogx(own) - 2 * _xlogx(row)
+    return ends - 2 * (_union(inside, row) + _union(row, own)) - (1 + balance) * _union(sizes, sizes[i])
+
+
+def _add_column(total, column, sign):
+    """Add what one column adds to the gain of every pair; only those that both are linked to it have any."""
+    linked = np.flatnonzero(column)
+    total[np.ix_(linked, linked)] += sign * 2 * _union(column[linked][:, None], column[linked])
+
+
+def _united(joint, n_clusters, balance):
+    """Cluster (n_pieces,) of every piece after greedy unions."""
+    joint, n = joint.copy(), len(joint)
+    names, alive, columns = np.arange(n), np.ones(n, dtype=bool), np.zeros((n, n))
+    for column in joint:
+        _add_column(columns, column, 1)
+    pairs = np.stack([_pair_terms(joint, balance, i) for i in range(n)])
+    for _ in range(n - n_clusters):
+        gains = np.where(joint > 0, 0.0, -APART) + columns + pairs
+        gains[~alive] = gains[:, ~alive] = -np.inf
+        np.fill_diagonal(gains, -np.inf)
+        i, j = np.unravel_index(gains.argmax(), gains.shape)
+        for gone in (i, j):
+            _add_column(columns, joint[gone], -1)
+        joint[i] += joint[j]
+        joint[:, i] += joint[:, j]
+        joint[j] = joint[:, j] = 0.0
+        alive[j], names[names == j] = False, i
+        _add_column(columns, joint[i], 1)
+        columns[i] = columns[:, i] = 2 * _union(joint, joint[i]).sum(axis=1)
+        pairs[i] = pairs[:, i] = _pair_terms(joint, balance, i)
+    return np.searchsorted(np.flatnonzero(alive), names)
+
+
+def _moved(joint, names, balance):
+    """Cluster (n_pieces,) of every piece after pieces moved, one by one, to the cluster that gains most.
+
+    Clusters that no path of edges leads to take none.
+    """
+    part = connected_components(joint, directed=False)[1]
+    names, n_clusters = names.copy(), int(names.max()) + 1
+    members = np.eye(n_clusters)[names]
+    clusters = members.T @ joint @ members
+    for _ in range(SWEEPS):
+        n_moved = 0
+        for piece, own in enumerate(names):
+            if np.count_nonzero(names == own) == 1:
+                continue
+            links, inside = np.bincount(names, joint[piece], n_clusters), joint[piece, piece]
+            links[own] -= inside
+            rest = _with(clusters, own, -links, -inside)
+            apart = np.block([[rest, links[:, None]], [links, inside]])
+            gains = 2 * _union(apart, apart[-1]).sum(axis=1) + _pair_terms(apart, balance, -1)
+            near = np.isin(np.arange(n_clusters), names[part == part[piece]])
+            best = int(np.where(near, gains[:-1], -np.inf).argmax())
+            if gains[best] > gains[own] + 1e-12:
+                names[piece], clusters = best, _with(rest, best, links, inside)
+                n_moved += 1
+        if n_moved == 0:
+            break
+    return names
+
+
+def _with(clusters, own, links, inside):
+    """Weights between clusters after one of them gained a piece's links to all and its inside."""
+    changed = clusters.copy()
+    changed[own] += links
+    changed[:, own] += links
+    changed[own, own] += inside
+    return changed

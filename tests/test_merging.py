@@ -1,0 +1,92 @@
+"""Pieces become clusters: against brute force, and what the information and its balance mean."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+from kingdra_cluster import merging
+from kingdra_cluster.merging import merge_pieces, neighbor_information
+
+
+def random_links(n, seed, share=0.6):
+    rng = np.random.default_rng(seed)
+    links = rng.integers(1, 30, (n, n)) * (rng.random((n, n)) < share).astype(float)
+    links = np.triu(links, 1) + np.triu(links, 1).T
+    return links + np.diag(2.0 * rng.integers(20, 60, n))
+
+
+def of_clusters(links, names):
+    """Weight between every two clusters, by a loop over the pieces."""
+    found = np.zeros((max(names) + 1, max(names) + 1))
+    for (i, a), (j, b) in product(enumerate(names), repeat=2):
+        found[a, b] += links[i, j]
+    return found
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.4, 1.0])
+def test_the_information_is_that_of_entropies(balance):
+    joint = random_links(5, 0) / random_links(5, 0).sum()
+    one = joint.sum(axis=1)
+    entropy = -sum(p * np.log(p) for p in one)
+    remaining = -sum(joint[i, j] * np.log(joint[i, j] / one[i]) for i, j in product(range(5), repeat=2) if joint[i, j])
+    assert neighbor_information(17 * joint, balance) == pytest.approx(balance * entropy - remaining)
+
+
+def test_mutual_information_of_unrelated_ends_is_nothing():
+    sizes = np.array([0.5, 0.3, 0.2])
+    assert neighbor_information(np.outer(sizes, sizes)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("balance", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_pair_that_loses_least_is_united_first(balance, seed):
+    links = random_links(11, seed)
+    groups = [[piece] for piece in range(11)]
+
+    def information(groups):
+        names = [next(name for name, group in enumerate(groups) if piece in group) for piece in range(11)]
+        return neighbor_information(of_clusters(links, names), balance)
+
+    while len(groups) > 4:
+        options = []
+        for a, b in combinations(groups, 2):
+            united = [group for group in groups if group not in (a, b)] + [a + b]
+            linked = any(links[i, j] for i, j in product(a, b))
+            options.append((information(united) if linked else -np.inf, united))
+        groups = max(options, key=lambda option: option[0])[1]
+    names = merging._united(links / links.sum(), 4, balance)
+    found = {frozenset(np.flatnonzero(names == name).tolist()) for name in range(4)}
+    assert found == {frozenset(group) for group in groups}
+
+
+@pytest.mark.parametrize("balance", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_piece_gains_by_moving(balance, seed):
+    links = random_links(14, seed, share=0.4)
+    united = merging._united(links / links.sum(), 4, balance)
+    names = merge_pieces(links, 4, balance)
+    assert sorted(set(names)) == [0, 1, 2, 3]
+    best = neighbor_information(of_clusters(links, names), balance)
+    assert best >= neighbor_information(of_clusters(links, united), balance) - 1e-12
+    for piece, name in product(range(14), range(4)):
+        moved = names.copy()
+        moved[piece] = name
+        if len(set(moved)) == 4:
+            assert neighbor_information(of_clusters(links, moved), balance) <= best + 1e-9
+
+
+def test_what_is_apart_is_united_last():
+    links = np.kron(np.eye(3), np.ones((2, 2))) + np.diag([50.0, 50.0, 2.0, 2.0, 2.0, 2.0])
+    names = merge_pieces(links, 3, 0.7)
+    np.testing.assert_array_equal(names[::2], names[1::2])
+    assert len(set(names)) == 3
+    assert len(set(merge_pieces(links, 2, 0.7))) == 2
+    assert set(merge_pieces(links, 1, 0.7)) == {0}
+    assert sorted(merge_pieces(links, 6, 0.7)) == list(range(6))
+
+
+def test_more_balance_makes_sizes_more_alike():
+    links = random_links(60, 1, share=0.3)
+    spread = [np.std(np.bincount(merge_pieces(links, 6, balance))) for balance in (0.1, 1.0)]
+    assert spread[0] > 4 * spread[1]
