@@ -53,7 +53,7 @@ def umap_hdbscan(X, n_clusters, seed):
     return fit
 
 
-def clustpy(name, takes_number=True):
+def clustpy(name, takes_number=True, unit_range=False):
     """Return the method of one of ClustPy's deep clusterers, with its own defaults."""
 
     def method(X, n_clusters, seed):
@@ -61,12 +61,11 @@ def clustpy(name, takes_number=True):
 
         arguments = {"n_clusters": n_clusters} if takes_number else {}
         model = getattr(deep, name)(**arguments, random_state=np.random.RandomState(seed))
-        scaled = (X - X.mean()) / X.std()
+        scaled = (X - X.min()) / (X.max() - X.min()) if unit_range else (X - X.mean()) / X.std()
         return lambda: model.fit(scaled.astype(np.float32)).labels_
 
-    method.__doc__ = (
-        f"ClustPy's {name} with its own defaults, on X shifted and scaled to mean 0 and deviation 1 over all."
-    )
+    scaling = "from 0 to 1" if unit_range else "to mean 0 and deviation 1"
+    method.__doc__ = f"ClustPy's {name} with its own defaults, on X shifted and scaled {scaling} over all."
     return method
 
 
@@ -84,7 +83,7 @@ METHODS = {
     "UMAP + HDBSCAN": umap_hdbscan,
     "DEC": clustpy("DEC"),
     "IDEC": clustpy("IDEC"),
-    "VaDE": clustpy("VaDE"),
+    "VaDE": clustpy("VaDE", unit_range=True),  # its likelihood asks for that
     "DDC": clustpy("DDC", takes_number=False),
     "Kingdra": kingdra,
 }

@@ -101,11 +101,11 @@ def kills(report):
 def starts(report):
     """Return what neighbours and communities give before any training, over the seeds of each data set."""
     head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start", "vote of the starts"]
-    head += ["without balance", "balance 3"]
+    head += ["balance 0.4", "balance 1"]
     groups = {}
     for line in report["lines"]:
         groups.setdefault(line["data"], []).append(line)
-    names = ("neighbours", "k-means", "mean start", "vote of starts", "vote at 1", "vote at 3")
+    names = ("neighbours", "k-means", "mean start", "vote of starts", "vote at 0.4", "vote at 1")
     return head, [
         [data, lines[0]["rows"], *(_spread([100 * line[name] for line in lines]) for name in names)]
         for data, lines in groups.items()

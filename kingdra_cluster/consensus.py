@@ -7,7 +7,8 @@ import numpy as np
 from kingdra_cluster.checks import check_integer
 from kingdra_cluster.pseudo_labels import align_members, aligned_average, match_labels, mean_pairwise_agreement
 
-CORE_SHARE = 0.25  # of a cluster's rows are taught at least, however much the members disagree about them
+CORE_SHARE = 0.25  # of a cluster's rows are sure at least, however much the members disagree about them
+TAUGHT_SHARE = 0.9  # of a cluster's rows are taught at least, surest first: docs/kingdra.md measures others
 BLOCK = 2**16  # tuples whose votes are counted at a time
 
 
@@ -44,11 +45,11 @@ def find_consensus(outputs, member_labels, previous_labels=None):
     return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
-def consensus_labeller(graph, n_clusters):
+def consensus_labeller(graph, n_clusters, share=CORE_SHARE):
     """Buckets of sure rows: in every cluster of the consensus the rows that most of its members hold.
 
     The members are aligned with each other, and every row goes to the cluster that most of them give it.  A cluster's
-    bucket is filled from the surest rows down, all equally sure rows at once, until it has a quarter of the cluster's
+    bucket is filled from the surest rows down, all equally sure rows at once, until it has that share of the cluster's
     rows: every cluster has a bucket, however little the members agree.
 
     Parameters
@@ -56,6 +57,7 @@ def consensus_labeller(graph, n_clusters):
     graph : SimilarityGraph
         Its `tuple_buckets` are set.
     n_clusters : int
+    share : float, default=0.25
 
     Returns
     -------
@@ -72,7 +74,7 @@ def consensus_labeller(graph, n_clusters):
         for bucket, group in enumerate(np.argsort(-sizes, kind="stable")[: min(n_clusters, np.count_nonzero(sizes))]):
             inside = np.flatnonzero(cluster == group)
             order = inside[np.argsort(-votes[inside], kind="stable")]
-            enough = np.searchsorted(np.cumsum(counts[order]), CORE_SHARE * sizes[group])
+            enough = np.searchsorted(np.cumsum(counts[order]), share * sizes[group])
             graph.tuple_buckets[inside[votes[inside] >= votes[order[enough]]]] = bucket
     return graph.row_buckets()
 

@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from kingdra_cluster.consensus import CORE_SHARE, consensus_labeller
+from kingdra_cluster.consensus import CORE_SHARE, TAUGHT_SHARE, consensus_labeller
+from kingdra_cluster.labellers import taught_by_consensus
 from kingdra_cluster.pseudo_labels import medoid_member
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.unsup_metrics import purity
@@ -23,10 +24,11 @@ def slow_votes(labels, n_clusters):
     return votes
 
 
+@pytest.mark.parametrize("share", [CORE_SHARE, TAUGHT_SHARE])
 @pytest.mark.parametrize("seed", range(6))
-def test_buckets_are_those_of_the_oracle(seed):
+def test_buckets_are_those_of_the_oracle(seed, share):
     labels = synthetic_ensemble(80, n_members=5, n_clusters=4, error_rate=0.25, seed=seed)[1]
-    buckets = consensus_labeller(SimilarityGraph(labels), 4)
+    buckets = consensus_labeller(SimilarityGraph(labels), 4, share)
     votes = slow_votes(labels, 4)
     cluster, number = votes.argmax(axis=1), votes.max(axis=1)
     for bucket in range(buckets.max() + 1):
@@ -35,7 +37,16 @@ def test_buckets_are_those_of_the_oracle(seed):
         whole = np.flatnonzero(cluster == cluster[inside[0]])
         least = number[inside].min()
         assert set(inside) == set(whole[number[whole] >= least])
-        assert len(inside) >= CORE_SHARE * len(whole) > np.sum(number[whole] > least)
+        assert len(inside) >= share * len(whole) > np.sum(number[whole] > least)
+
+
+def test_what_is_taught_holds_the_sure_rows_and_leaves_their_marks():
+    graph = SimilarityGraph(synthetic_ensemble(300, n_members=5, n_clusters=4, error_rate=0.25, seed=1)[1])
+    sure = consensus_labeller(graph, 4)
+    taught = taught_by_consensus(graph, 4)
+    np.testing.assert_array_equal(graph.row_buckets(), sure)
+    np.testing.assert_array_equal(taught[sure >= 0], sure[sure >= 0])
+    assert np.mean(sure >= 0) < 0.9 <= np.mean(taught >= 0)
 
 
 def test_names_of_the_members_do_not_matter():
