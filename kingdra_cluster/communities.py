@@ -15,9 +15,9 @@ from kingdra_cluster.merging import merge_pieces
 CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
 SWEEPS = 20  # over all rows, at most
 SETTLED = 1e-3  # a sweep that moves a smaller share of the rows is the last
-LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried
+LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried, and a fifth of very many communities
 TRIES = 10
-PIECES, MOST_PIECES = 8, 1000  # are merged to one cluster; as many at most in all, for time and memory
+PIECES, MOST_PIECES = 8, 500  # are merged to one cluster; as many at most in all, for time and memory
 NEAR = 1.2  # times as many will do
 BALANCE = 0.7  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
@@ -164,14 +164,17 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0):
 
 
 def _communities_kept(graph, n_wanted, most, first, generator):
-    """Communities, without leftovers, at a resolution that has `n_wanted` to `most` or else the next higher number."""
-    low, high, resolution = np.log(LOWEST), np.log(HIGHEST), np.log(min(first, HIGHEST))
+    """Communities, without leftovers, at a resolution that has `n_wanted` to `most` of them, the next higher number,
+    or as many as there are.
+    """
+    highest = max(HIGHEST, n_wanted / 5)
+    low, high, resolution = np.log(LOWEST), np.log(highest), np.log(min(first, highest))
     best = None
     for _ in range(TRIES):
         labels = communities(graph, np.exp(resolution), seed=generator)
         sizes = np.bincount(labels)
         large = np.count_nonzero(sizes >= smallest_size(sizes))
-        if best is None or (large >= n_wanted and (best[0] < n_wanted or large <= best[0])):
+        if best is None or (best[0] < large if best[0] < n_wanted else n_wanted <= large <= best[0]):
             best = large, labels, resolution
         if n_wanted <= large <= most:
             break

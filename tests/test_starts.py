@@ -112,6 +112,14 @@ def test_balance_asks_for_like_sizes(digits_lists):
     assert spread[1] < spread[0]
 
 
+def test_very_many_clusters_are_found_too():
+    X = np.random.default_rng(0).random((4000, 3))
+    graph = neighbor_graph(neighbor_lists(X, 400)[1][:, :7])
+    sizes = np.bincount(cluster_graph(graph, 400)[0])
+    assert len(sizes) == 400
+    assert sizes.max() < 60
+
+
 def test_members_err_differently_and_the_seed_decides(digits_lists):
     (places, classes), again = (community_start(digits_lists, 10, member=1, seed=5) for _ in range(2))
     for a, b in zip((places, classes), again, strict=True):
