@@ -98,7 +98,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     refiner_ : RUC or None
         Fitted.
     pseudo_labels_ : (n,) int
-        Cluster of the sure rows by the graph, in the names of ``labels_``; -1 where unsure.
+        Cluster of the rows that were sure in every round, in the names of ``labels_``; -1 where unsure.
     similarity_graph_ : SimilarityGraph
         Of the last round.
     history_ : list of dict

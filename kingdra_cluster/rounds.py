@@ -174,6 +174,28 @@ def find_buckets(settings, graph, n_clusters):
     return LABELLERS[settings.labeller](graph, n_clusters)
 
 
+def sure_in_all_rounds(buckets, pseudo_labels):
+    """Leave rows in their bucket that were sure in the round before, too.
+
+    Members agree about all that they have been taught together, be it right or wrong: only what they agreed on before
+    says something.
+
+    Parameters
+    ----------
+    buckets : (n,) int
+        Of this round; -1 = none.
+    pseudo_labels : (n,) int
+        Of the round before; -1 = unsure.
+
+    Returns
+    -------
+    (n,) int
+        A bucket that would lose all its rows keeps them.
+    """
+    kept = np.where(pseudo_labels >= 0, buckets, -1)
+    return np.where(np.isin(buckets, np.setdiff1d(buckets, kept)), buckets, kept)
+
+
 def _conclude(settings, previous, results, *, supervised, epochs):
     """Build the state after a round from what the members handed back."""
     n_clusters = settings.n_clusters
@@ -183,6 +205,8 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     consensus = find_consensus(outputs, member_labels, None if previous is None else previous.labels)
     labels = consensus.probabilities.argmax(axis=1)
     found = find_buckets(settings, graph, settings.n_clusters)
+    if previous is not None and settings.labeller in TAUGHT:
+        found = sure_in_all_rounds(found, previous.pseudo_labels)
     best = None if previous is None else previous.memory.best
     memory = BucketMemory(n_clusters, best, complete=settings.labeller not in TAUGHT)
     memory.update(found)

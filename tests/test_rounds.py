@@ -4,7 +4,7 @@ import pytest
 from kingdra_cluster import KingdraCluster
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.pseudo_labels import name_buckets
-from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled
+from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled, sure_in_all_rounds
 from kingdra_cluster.teaching import BucketMemory, labelled_set
 from tests.oracles import synthetic_ensemble
 
@@ -123,6 +123,16 @@ def test_a_member_that_errs_is_taught_its_majority_name():
     rows, classes = labelled_set(BUCKETS, wrong, 3, shared_mapping=False, balanced=True)
     np.testing.assert_array_equal(classes[0], MEMBERS[0][rows])
     np.testing.assert_array_equal(name_buckets(BUCKETS, wrong[0], 3), [1, 2, 0])
+
+
+# Which rows are sure
+
+
+def test_a_row_is_sure_if_it_was_sure_in_every_round():
+    buckets = np.array([0, 0, 1, 1, -1, -1, 2])
+    before = np.array([3, -1, 3, 0, 1, -1, -1])
+    assert sure_in_all_rounds(buckets, before).tolist() == [0, -1, 1, 1, -1, -1, 2], "bucket 2 keeps its only row"
+    assert sure_in_all_rounds(buckets, np.full(7, -1)).tolist() == buckets.tolist()
 
 
 # When to stop
