@@ -47,8 +47,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Epochs of the first and of every unsupervised round, and of the others; None makes at least 1,000 and 500 steps.
     labeller : str, default="consensus"
         Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" aligns the members and takes
-        the rows of every cluster that most of them hold; "published" takes dense cores of the similarity graph,
-        equally many rows of each.
+        the rows of every cluster that most of them hold, and teaches nine tenths of every cluster; "cores" teaches
+        the sure rows alone, for members that start from nothing; "published" takes dense cores of the similarity
+        graph, equally many rows of each.
     low_agreement : int, default=1
         Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None

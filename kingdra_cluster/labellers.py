@@ -19,15 +19,16 @@ def taught_by_consensus(graph, n_clusters):
     return consensus_labeller(copy(graph), n_clusters, TAUGHT_SHARE)
 
 
-LABELLERS = {"consensus": consensus_labeller, "published": published_labeller}
+LABELLERS = {"consensus": consensus_labeller, "cores": consensus_labeller, "published": published_labeller}
 """Functions of (SimilarityGraph, n_clusters) that return buckets (n_rows,), -1 = none.
 
 A better rule is a function of that signature and a line here.
 """
 
 TAUGHT = {"consensus": taught_by_consensus}
-"""For labellers that teach more than their sure rows: the rule that finds what is taught.
+"""For labellers that teach more than their sure rows: the rule that finds what is taught."""
 
-Its buckets are taught with the shares that they have, and need not all have rows; those of other labellers as
-published: as many rows of each bucket, and nothing while one of them is empty.
+PROPORTIONAL = {"consensus", "cores"}
+"""Labellers whose buckets are taught with the shares that they have, and need not all have rows; others as published:
+as many rows of each bucket, and nothing while one of them is empty.
 """

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.exceptions import PseudoLabelWarning
-from kingdra_cluster.labellers import LABELLERS, TAUGHT
+from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import member_start, read_member, train_member, workers_peak_mb
 from kingdra_cluster.progress import seconds_left
 from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smallest_bucket
@@ -157,7 +157,7 @@ def _labelled_sets(settings, state):
         state.graph.labels,
         settings.n_clusters,
         shared_mapping=settings.shared_mapping,
-        balanced=settings.labeller not in TAUGHT,
+        balanced=settings.labeller not in PROPORTIONAL,
     )
     return [compact_set(rows, names) for names in classes]
 
@@ -208,7 +208,7 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     if previous is not None and settings.labeller in TAUGHT:
         found = sure_in_all_rounds(found, previous.pseudo_labels)
     best = None if previous is None else previous.memory.best
-    memory = BucketMemory(n_clusters, best, complete=settings.labeller not in TAUGHT)
+    memory = BucketMemory(n_clusters, best, complete=settings.labeller not in PROPORTIONAL)
     memory.update(found)
     buckets = found if memory.buckets is None else memory.buckets
     names = name_buckets(buckets, labels, n_clusters)
@@ -240,7 +240,7 @@ def _warn_of_buckets(state, settings):
     remedy = "train longer before the first graph (epochs_first_round), or lower high_agreement or confidence_threshold"
     if len(state.history) == settings.n_rounds:
         return
-    if record["smallest_bucket"] == 0 and (settings.labeller not in TAUGHT or record["pseudo_labelled"] == 0):
+    if record["smallest_bucket"] == 0 and (settings.labeller not in PROPORTIONAL or record["pseudo_labelled"] == 0):
         consequence = "those of an earlier round are used" if record["reused"] else "the next round is unsupervised"
         warnings.warn(
             f"round {record['round']}: no usable set of pseudo-labels, only {record['buckets']} of {n_clusters} "
@@ -248,7 +248,9 @@ def _warn_of_buckets(state, settings):
             PseudoLabelWarning,
             stacklevel=4,
         )
-    elif settings.labeller not in TAUGHT and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters:
+    elif (
+        settings.labeller not in PROPORTIONAL and record["smallest_bucket"] < FEW_ROWS * len(state.labels) / n_clusters
+    ):
         warnings.warn(
             f"round {record['round']}: the smallest bucket has {record['smallest_bucket']} rows, which the balanced "
             f"labelled set repeats until they are 1/{n_clusters} of it; {remedy}",
@@ -286,7 +288,7 @@ def _restore(settings, checkpoints, n_rows, seeds):
     member_labels = member_labels.astype(np.min_scalar_type(settings.n_clusters))
     graph = similarity_graph(settings, member_labels, np.stack([output.max(axis=1) for output in outputs]))
     find_buckets(settings, graph, settings.n_clusters)
-    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in TAUGHT)
+    memory = BucketMemory(settings.n_clusters, arrays.get("best"), complete=settings.labeller not in PROPORTIONAL)
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])
     return RoundState(

@@ -1,10 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from kingdra_cluster import KingdraCluster
+from kingdra_cluster import KingdraCluster, rounds
 from kingdra_cluster.consensus import find_consensus
+from kingdra_cluster.labellers import LABELLERS
 from kingdra_cluster.pseudo_labels import name_buckets
 from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled, sure_in_all_rounds
+from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.teaching import BucketMemory, labelled_set
 from tests.oracles import synthetic_ensemble
 
@@ -123,6 +127,19 @@ def test_a_member_that_errs_is_taught_its_majority_name():
     rows, classes = labelled_set(BUCKETS, wrong, 3, shared_mapping=False, balanced=True)
     np.testing.assert_array_equal(classes[0], MEMBERS[0][rows])
     np.testing.assert_array_equal(name_buckets(BUCKETS, wrong[0], 3), [1, 2, 0])
+
+
+@pytest.mark.parametrize(("labeller", "least", "most"), [("cores", 0.25, 0.85), ("consensus", 0.9, 1.0)])
+def test_consensus_teaches_more_than_the_sure_rows_and_cores_does_not(labeller, least, most):
+    labels = synthetic_ensemble(300, n_members=5, n_clusters=4, error_rate=0.25, seed=1)[1]
+    graph, memory = SimilarityGraph(labels), BucketMemory(4, complete=False)
+    sure = LABELLERS[labeller](graph, 4)
+    memory.update(sure)
+    settings = SimpleNamespace(labeller=labeller, n_clusters=4, shared_mapping=False)
+    rows = rounds._labelled_sets(settings, RoundState(*[None] * 5, graph, memory))[0][0]
+    assert set(np.flatnonzero(sure >= 0)) <= set(rows)
+    assert least <= len(set(rows)) / 300 <= most
+    assert (labeller == "cores") == (set(np.flatnonzero(sure >= 0)) == set(rows))
 
 
 # Which rows are sure
