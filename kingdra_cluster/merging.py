@@ -54,6 +54,16 @@ def merge_pieces(links, n_clusters, balance):
     -------
     (n_pieces,) intp
         Cluster of every piece, from 0; no cluster is empty.
+
+    References
+    ----------
+    Slonim, Tishby, "Agglomerative information bottleneck", NIPS 1999 (unions that lose least information).
+
+    Examples
+    --------
+    >>> links = np.array([[9.0, 5.0, 0.0], [5.0, 9.0, 1.0], [0.0, 1.0, 9.0]])
+    >>> merge_pieces(links, 2, balance=1.0).tolist()
+    [0, 0, 1]
     """
     joint = links / links.sum()
     return _moved(joint, _united(joint, n_clusters, balance), balance)
