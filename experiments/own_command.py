@@ -10,11 +10,11 @@ SOURCES = {
     "array": {"name": "arrays"},
 }
 PLAIN_IMAGES = {"size": 32, "colour": "grey", "features": {"kind": "flatten"}}
-QUICK = {"n_members": 5, "n_rounds": 2, "mode": {"name": "ladder", "hidden_units": [400, 400]}}
+N_MEMBERS = 5
 
 
 def own_config(kind, path, n_clusters, *, plain=False, overrides=()):
-    """Complete configuration for data of the user's own: fewer and smaller members than the defaults have.
+    """Complete configuration for data of the user's own: fewer members than the defaults have.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def own_config(kind, path, n_clusters, *, plain=False, overrides=()):
     if plain and kind != "images":
         raise ValueError("--pixels suits --images alone.")
     data = {**SOURCES[kind], "path": str(path), **(PLAIN_IMAGES if plain else {})}
-    config = {"data": data, "cluster": {**QUICK, "mode": dict(QUICK["mode"]), "n_clusters": n_clusters}}
+    config = {"data": data, "cluster": {"n_members": N_MEMBERS, "n_clusters": n_clusters}}
     for item in overrides:
         configuration.override(config, *configuration.parse_override(item))
     return configuration.resolve(config, path.stem)

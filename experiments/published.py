@@ -43,6 +43,7 @@ DEFAULTS = {
     "scale": None,
     "tol": None,
 }  # of the published code, where this package's are others
+HIDDEN_UNITS = [1200, 1200]  # of the published code
 DATA = {"training_path": "path", "ground_truth_path": "labels_path"}
 REFINE = {"lr": "learning_rate", "epochs": "n_epochs", "s_thr": "confidence_threshold", "n_num": "n_neighbors"}
 UNREAD = {"med_th": "nothing reads it, in the published code either"}
@@ -91,7 +92,7 @@ def translate(config, folders=()):
         given["fc_layer_sizes"] = layers[:-1]
     data = {ours: locate(given[key], folders) for key, ours in DATA.items() if key in given}
     cluster = {ours: given[key] for key, ours in CLUSTER.items() if key in given}
-    mode = {ours: given[key] for key, ours in MODE.items() if key in given}
+    mode = {"hidden_units": HIDDEN_UNITS} | {ours: given[key] for key, ours in MODE.items() if key in given}
     cluster = DEFAULTS | cluster | {"mode": {"name": "ladder", **mode}}
     return {"data": {"name": "arrays", **data, "features": {"kind": "flatten"}}, "cluster": cluster}, notes
 

@@ -98,7 +98,7 @@ def test_resolve_fills_in_every_default():
     assert config["seeds"] == [0]
     assert config["cluster"]["n_members"] == 10
     assert config["cluster"]["mode"]["name"] == "ladder"
-    assert config["cluster"]["mode"]["hidden_units"] == [1200, 1200]
+    assert config["cluster"]["mode"]["hidden_units"] == [400, 400]
     assert config["data"]["subset"] is None
     assert not {"random_state", "checkpoint_dir", "callbacks", "refine"} & set(config["cluster"])
 

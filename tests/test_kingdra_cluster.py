@@ -286,4 +286,4 @@ def test_a_mode_by_name_has_the_modes_defaults():
     model = KingdraCluster(7, mode="ladder", scale=None)
     mode = model._member_mode()
     assert isinstance(mode, LadderIM)
-    assert (mode.n_clusters, mode.scale, mode.hidden_units) == (7, None, (1200, 1200))
+    assert (mode.n_clusters, mode.scale, mode.hidden_units) == (7, None, (400, 400))

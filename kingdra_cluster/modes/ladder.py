@@ -21,8 +21,8 @@ class LadderIM(ClusteringMode):
     Parameters
     ----------
     n_clusters : int, default=10
-    hidden_units : sequence of int, default=(1200, 1200)
-        Units of the hidden layers.
+    hidden_units : sequence of int, default=(400, 400)
+        Units of the hidden layers; (1200, 1200) as published.
     noise_std : float, default=0.3
         Standard deviation of the noise at the input (of root mean square 1, see ``scale``) and after every layer.
     denoising_cost : sequence of float, default=(1000.0, 10.0, 0.1, 0.1)
@@ -78,7 +78,7 @@ class LadderIM(ClusteringMode):
         self,
         n_clusters=10,
         *,
-        hidden_units=(1200, 1200),
+        hidden_units=(400, 400),
         noise_std=0.3,
         denoising_cost=(1000.0, 10.0, 0.1, 0.1),
         ladder_weight=1.0,
