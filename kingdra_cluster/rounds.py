@@ -20,8 +20,8 @@ from kingdra_cluster.spaces import columns, space_of
 from kingdra_cluster.starts import neighbor_lists
 from kingdra_cluster.teaching import BucketMemory, compact_set, labelled_set
 
-STEPS_FIRST_ROUND = 1000  # at least, where the epochs are left open: 5 epochs of 1,797 rows are 140
-STEPS_PER_ROUND = 500
+FIRST_ROUND = 1000, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
+LATER_ROUNDS = 500, 2
 FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
 
 
@@ -108,11 +108,11 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
 
 
 def epochs_of_round(settings, supervised, n_rows, batch_size):
-    """Return the epochs of a round: as given, or as many as make enough steps of so many rows."""
-    given, steps = settings.epochs_first_round, STEPS_FIRST_ROUND
+    """Return the epochs of a round: as given, or enough of them, and of steps, for so many rows."""
+    given, (steps, epochs) = settings.epochs_first_round, FIRST_ROUND
     if supervised:
-        given, steps = settings.epochs_per_round, STEPS_PER_ROUND
-    return math.ceil(steps / (n_rows // min(batch_size, n_rows))) if given is None else given
+        given, (steps, epochs) = settings.epochs_per_round, LATER_ROUNDS
+    return max(epochs, math.ceil(steps / (n_rows // min(batch_size, n_rows)))) if given is None else given
 
 
 def _taught_mode(mode, mi_weight):

@@ -203,7 +203,7 @@ def test_buckets_may_keep_their_shares():
         ((None, None), 64, 1000, 500),
         ((None, None), 1797, 36, 18),  # 28 steps an epoch
         ((None, None), 10, 1000, 500),  # fewer rows than a batch: one step an epoch
-        ((None, None), 70_000, 1, 1),
+        ((None, None), 70_000, 3, 2),
         ((7, None), 1797, 7, 18),
         ((None, 3), 1797, 36, 3),
     ],
