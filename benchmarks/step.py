@@ -9,7 +9,7 @@ The peak of matrix products (NumPy's or TensorFlow's, the faster) is measured in
 12 P - 3 d h multiply-adds a row with labels and 9 P - 2 d h without, P = d h + h h + h K.  Where a step's time goes is
 read from TensorFlow's profiler after the turns.
 
-    python benchmarks/step.py [--turns N] [--steps N] [--smoke] [--output FILE.json]
+    python benchmarks/step.py [--units N] [--turns N] [--steps N] [--smoke] [--output FILE.json]
 """
 
 import argparse
@@ -113,13 +113,14 @@ def main(arguments=None):
     """Run the benchmark; see the text of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="a tiny network: a few seconds")
+    parser.add_argument("--units", type=int, default=1200, metavar="N", help="of a hidden layer (default 1200)")
     parser.add_argument("--turns", type=int, default=7, metavar="N", help="epochs of each ladder (default 7)")
     parser.add_argument("--steps", type=int, default=96, metavar="N", help="steps an epoch (default 96)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="save the numbers here as JSON")
     options = parser.parse_args(arguments)
     if not claim_threads(1):
         raise RuntimeError("TensorFlow already runs with more than one thread in this process")
-    sizes, names, kinds = (784, 1200, 1200, 10), NAMES, (True, False)
+    sizes, names, kinds = (784, options.units, options.units, 10), NAMES, (True, False)
     amount = {"steps": options.steps, "turns": options.turns, "peak_size": 1024}
     if options.smoke:
         sizes, names, kinds = (16, 24, 24, 3), ("plain", "float32"), (True,)

@@ -44,8 +44,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
         information of neighbours) where they are known to be even.
     epochs_first_round, epochs_per_round : int or None, default=None
-        Epochs of the first and of every unsupervised round, and of the others; None makes at least three and two epochs,
-        and at least 1,000 and 500 steps.
+        Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
+        least, and 1,000 and 500 steps.
     labeller : str, default="consensus"
         Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" aligns the members and takes
         the rows of every cluster that most of them hold, and teaches nine tenths of every cluster; "cores" teaches
