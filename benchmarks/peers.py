@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py run digits mnist --seeds 0 1 2 --output DIR [--data-home HOME]
     python benchmarks/peers.py run digits --methods DEC IDEC VaDE DDC --python OTHER_PYTHON --output DIR
-    python benchmarks/peers.py table DIR [--output docs/peers.md]
+    python benchmarks/peers.py table DIR [--output docs/peers.md] [--report benchmarks/results/peers.json]
     python benchmarks/peers.py run digits --smoke --methods k-means --output DIR
 
 Each fit is a process of its own, so that its memory is its own, and leaves one file; what is there already is not run
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.peer_methods import METHODS, OWN_NUMBER  # noqa: E402
+from benchmarks.reports import save_report  # noqa: E402
 from experiments.data_home import atomic_path  # noqa: E402
 from experiments.run_folder import read_json, write_json, write_text  # noqa: E402
 
@@ -99,9 +100,8 @@ def run(args):
                 print(f"{name}: {method}, seed {seed}: {shown}", flush=True)
 
 
-def table(folder):
-    """Markdown tables, one a data set, from the files of a folder."""
-    files = [read_json(path) for path in sorted(Path(folder).glob("*/*.json"))]
+def table(files):
+    """Markdown tables, one a data set, from what the files of a folder hold."""
     lines = ["# Beside its peers", "", f"Written by `benchmarks/peers.py` from the files of the runs. {NOTE}"]
     for name in [name for name in DATA if any(one["data"] == name for one in files)]:
         mine = [one for one in files if one["data"] == name]
@@ -153,6 +153,7 @@ def main(argv=None):
     tables = commands.add_parser("table")
     tables.add_argument("folder", type=Path)
     tables.add_argument("--output", type=Path)
+    tables.add_argument("--report", type=Path)
     tables.set_defaults(do=write_table)
     args = parser.parse_args(argv)
     args.do(args)
@@ -160,8 +161,10 @@ def main(argv=None):
 
 
 def write_table(args):
-    """Print the tables, or write them to a file."""
-    text = table(args.folder)
+    """Print the tables, or write them to a file; keep what they are made of for `tables.py`, if asked to."""
+    files = [read_json(path) for name in DATA for path in sorted((args.folder / name).glob("*.json"))]
+    save_report(args.report, {"runs": files})
+    text = table(files)
     if args.output is None:
         print(text, end="")
     else:

@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.reports import text_of  # noqa: E402
 
 PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md", "kingdra.md", "nnm.md")]
+PAGES.append(ROOT / "README.md")
+PEERS = ("k-means", "Gaussian mixture", "spectral", "UMAP + HDBSCAN", "DEC", "Kingdra")  # of the short table
 BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,7 +30,8 @@ def step(report):
     head = ["step, batch 64", "ladder", "processor ms", "rate / plain", "GFLOP/s", "of the float32 peak"]
     lines = []
     for kind in report["steps"]:
-        name = f"{kind['sizes'][0]} columns, {'with' if kind['labelled'] else 'without'} pseudo-labels"
+        columns, units, *_ = kind["sizes"]
+        name = f"{columns} columns, {units:,} units, {'with' if kind['labelled'] else 'without'} pseudo-labels"
         for ladder, x in kind["ladders"].items():
             share = f"{100 * x['share_of_float32_peak']:.0f} %"
             lines.append([name, ladder, x["processor_ms"], x["rate_against_plain"], x["gflops"], share])
@@ -154,9 +157,20 @@ def simclr(report):
     return head, lines
 
 
+def peers(report):
+    """Return the accuracy of this package beside that of others, a line a data set."""
+    lines = []
+    for data in dict.fromkeys(run["data"] for run in report["runs"]):
+        runs = [run for run in report["runs"] if run["data"] == data and "acc" in run]
+        scores = [[100 * run["acc"] for run in runs if run["method"] == method] for method in PEERS]
+        lines.append([data, runs[0]["rows"], *(_spread(values) if values else None for values in scores)])
+    return ["ACC %", "rows", *PEERS], lines
+
+
 TABLES = {  # name: file of the report, table
     "step": ("step", step),
     "parts": ("step", parts),
+    "small_step": ("step_400", step),
     "graph": ("graph", graph),
     "ensemble": ("ensemble", ensemble),
     "model": ("ensemble", model),
@@ -168,6 +182,7 @@ TABLES = {  # name: file of the report, table
     "counts": ("starts", counts),
     "simclr": ("simclr", simclr),
     "nnm": ("nnm", nnm),
+    "peers": ("peers", peers),
 }
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import peers
+from benchmarks import peers, tables
 from benchmarks.peer_methods import METHODS, OWN_NUMBER, clustpy
 
 
@@ -43,10 +43,13 @@ def test_a_peer_that_is_missing_is_in_the_table_with_its_reason(folder, monkeypa
     options = ["--smoke", "--seeds", "0", "--output", str(folder), "--python", "other"]
     peers.main(["run", "digits", "--methods", "DEC", "Kingdra", *options])
     assert [arguments[4] for arguments in seen] == ["other", sys.executable]
-    text = peers.table(folder)
+    peers.main(["table", str(folder), "--output", str(folder / "peers.md"), "--report", str(folder / "peers.json")])
+    text = (folder / "peers.md").read_text(encoding="utf-8")
     assert "| DEC | failed: ModuleNotFoundError: No module named 'clustpy' | | | | | | |" in text
     acc = [100 * result(folder, seed=seed)["acc"] for seed in (0, 1)]
     assert f"| k-means | 0, 1 | {np.mean(acc):.1f} ± {np.std(acc, ddof=1):.1f} |" in text
+    lines = tables.peers(json.loads((folder / "peers.json").read_text(encoding="utf-8")))[1]
+    assert lines == [["digits", 200, f"{np.mean(acc):.1f} ± {np.std(acc, ddof=1):.1f}", *[None] * 5]]
 
 
 def test_noise_counts_as_one_cluster_of_its_own(folder, monkeypatch):
