@@ -158,7 +158,8 @@ def maps(seed):
         boxes.append(
             '<div class="card"><h2>Cores of the similarity graph</h2><p class="note">A circle is a set of rows to '
             f"which each of the {graph['n_members']} members gives one label; a line joins circles on which members "
-            f"agree. Coloured: sure after the last round. {graph['tuples']:,} circles in all, the largest drawn.{left_out}</p>"
+            "agree. Coloured: sure after the last round. "
+            f"{graph['tuples']:,} circles in all, the largest drawn.{left_out}</p>"
             f"{core_drawing(graph)}{legend([('c0', 'sure, by cluster'), ('hollow', 'unsure')])}</div>"
         )
     return f'<div class="cards">{"".join(boxes)}</div>'
