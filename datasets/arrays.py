@@ -33,7 +33,8 @@ def load_data(
     path : path-like or list of path-like
         ``.npy``: the array.  ``.npz``: the array `key`, with ``split`` and ``classes`` if they are there, or a matrix
         of `scipy.sparse.save_npz`.  ``.csv``, ``.tsv``: numbers, with or without a header line.  Several files are
-        joined column by column, and ``bunch.spaces`` lists their column ranges.
+        joined column by column, and ``bunch.spaces`` lists their column ranges, which the configuration may repeat as
+        ``cluster.spaces``.
     key : str, default="X"
         Array of an ``.npz`` file with the rows.
     labels_key : str, default="y"

@@ -155,7 +155,7 @@ def main(argv=None):
         hint = kept if hasattr(args, "resume") else ""
         print(f"\nInterrupted.{hint}", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, ImportError, OSError) as error:
+    except (ValueError, TypeError, ArithmeticError, RuntimeError, ImportError, OSError) as error:
         if args.traceback:
             traceback.print_exc()
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.own_data import files_below
 from experiments.run_folder import read_json, write_text
 
 NEEDED = ("features", "config.json", "metrics.json")
@@ -69,7 +70,7 @@ def predict(folder, kind, source, out=None):
         raise FileNotFoundError(f"--{kind}: there is no {source}.")
     features = load_features(Path(folder) / "features")
     item_shape = read_json(Path(folder) / "manifest.json")["data"]["item_shape"]
-    items, names = READERS[kind](Path(source), item_shape)
+    items, names = READERS[kind](Path(source), item_shape, read_json(Path(folder) / "config.json")["data"])
     from experiments.stages import load_stages
 
     stages = load_stages(folder, features.transform(items))
@@ -87,43 +88,47 @@ def predict(folder, kind, source, out=None):
     return labels
 
 
-def read_texts(path, item_shape):
-    """Texts of a file: one a line, or the ``text`` entries of JSON lines or of a table with a header."""
+def read_texts(path, item_shape, section):
+    """Texts of a file, read as the run read its own: one a line, or an entry of JSON lines or of a table."""
     from experiments.datasets import load_module
 
-    texts, _ = load_module("text_files").read_texts(path)
+    if path.is_dir():
+        raise ValueError(f"--texts has to be a file of texts; {path} is a folder.")
+    options = {"text_column": section.get("text_column") or "text"}
+    if str(section.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8", "utf_8"):
+        options["encoding"] = section["encoding"]
+    texts, _ = load_module("text_files").read_texts(path, **options)
     if not texts:
         raise ValueError(f"{path} holds no text.")
     return texts, None
 
 
-def read_images(path, item_shape):
+def read_images(path, item_shape, section):
     """Images of a folder in the size and colours that the model was trained on, and their names."""
     from experiments.datasets import load_module
 
     if len(item_shape) not in (2, 3):
         raise ValueError(f"--images: the model was trained on items of shape {tuple(item_shape)}, not on images.")
     module = load_module("image_folder")
-    names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in module.SUFFIXES)
-    if not names:
-        raise ValueError(f"--images: {path} has no images ({', '.join(module.SUFFIXES)}).")
+    if not path.is_dir():
+        raise ValueError(f"--images has to be a folder; {path} is a file.")
+    names = [name.as_posix() for name in files_below(path, module.SUFFIXES)]
     colour = "rgb" if len(item_shape) == 3 and item_shape[2] == 3 else "grey"
     images = module.read_images([path / name for name in names], tuple(item_shape[:2]), colour)
     return images.reshape(len(names), *item_shape), names
 
 
-def read_array(path, item_shape):
+def read_array(path, item_shape, section):
     """Rows of a ``.npy`` file, of the array X of a ``.npz`` file, of a saved sparse matrix or of a table of numbers."""
     from scipy import sparse
 
-    from experiments.datasets import load_module
     from experiments.raw_files import load_npy, read_arrays
 
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return load_npy(path), None
     if suffix in (".csv", ".tsv"):
-        return load_module("arrays").read_csv(path)[0], None
+        return _read_csv(path, section.get("label_column")), None
     if suffix != ".npz":
         raise ValueError(f"--array expects a .npy, .npz, .csv or .tsv file; got {path.name!r}.")
     arrays = read_arrays(path)
@@ -132,6 +137,19 @@ def read_array(path, item_shape):
     if "X" not in arrays and len(arrays) != 1:
         raise ValueError(f"--array: {path} has to hold an array named 'X'; it holds {', '.join(sorted(arrays))}.")
     return np.asarray(arrays.get("X", next(iter(arrays.values())))), None
+
+
+def _read_csv(path, label_column):
+    """Rows of a table, with or without the column of labels that the run's own had."""
+    from experiments.datasets import load_module
+
+    module = load_module("arrays")
+    if label_column is not None:
+        try:
+            return module.read_csv(path, label_column)[0]
+        except (ValueError, IndexError):  # new rows have no labels, as a rule
+            pass
+    return module.read_csv(path)[0]
 
 
 READERS = {"texts": read_texts, "images": read_images, "array": read_array}

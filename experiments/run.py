@@ -142,7 +142,21 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
 
 
 def run_seed(config, data, folder, seed, data_home=None):
-    """Run the stages of one seed and fill its folder; ``metrics.json`` comes last and says that it is finished."""
+    """Run the stages of one seed and fill its folder; ``metrics.json`` comes last and says that it is finished.
+
+    A run that is refused before it has learned anything leaves no folder that would stand in the corrected one's way.
+    """
+    fresh = not Path(folder).exists()
+    try:
+        _run_stages(config, data, folder, seed, data_home)
+    except (ValueError, TypeError, ArithmeticError):
+        learned = [path for path in Path(folder).rglob("*") if path.suffix in (".npz", ".keras", ".jsonl")]
+        if fresh and not [path for path in learned if "features" not in path.relative_to(folder).parts]:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _run_stages(config, data, folder, seed, data_home):
     _write_identity(folder, {**config, "seeds": [seed]}, data, seed)
     data.features.save(folder / "features")
     history = HistoryWriter(folder / "history.jsonl", data.truth)

@@ -1,11 +1,14 @@
-"""How many clusters there are, from the communities that come back when half of the rows are left out."""
+"""How many clusters there are, from the communities that come back when some of the rows are left out."""
 
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import check_array
 
+from kingdra_cluster.checks import check_integer
 from kingdra_cluster.communities import communities, neighbor_graph, smallest_size
 from kingdra_cluster.starts import NEIGHBORS, neighbor_lists
 
@@ -13,7 +16,9 @@ RESOLUTIONS = tuple(float(f"{resolution:.3g}") for resolution in np.geomspace(0.
 SAMPLES = 6
 MANY_ROWS = 20_000  # of more rows a sample is counted
 SHARE = 0.5  # of the rows go into each sample's graph
-FEW_ROWS = 500  # are not cut down any further
+FEW_ROWS = 500  # are left in a sample where that is possible, but never more than
+MOST = 0.8  # of the rows: samples of all rows would agree about anything
+FEWEST = 5  # rows a community on average: smaller ones are chance
 STABLE = 0.5  # adjusted Rand index of two samples below which there is nothing to be counted
 NEARLY = 0.85  # of the best stability counts as well: the finer of such partitions is meant
 
@@ -52,25 +57,34 @@ class ClusterCount(NamedTuple):
 def estimate_n_clusters(X, *, seed=0):
     """Estimate the number of clusters of the rows of X.
 
-    Six random halves of the graph of nearest neighbours are cut into communities at resolutions from coarse to fine.
-    Where two halves agree on the rows that they share, the partition is in the data; where they don't, it is in the
-    sample.  Of the resolutions whose stability is a peak, and at least 85 % of the highest, the finest is taken.
+    Six random parts of the rows (halves, where there are many) are cut into communities of the graph of nearest
+    neighbours at resolutions from coarse to fine.  Where two of them agree on the rows that they share, the partition
+    is in the data; where they don't, it is in the sample.  Of the resolutions whose stability is a peak, and at least
+    85 % of the highest, the finest is taken.
 
     Parameters
     ----------
     X : array or CSR matrix of shape (n, ...)
         Images are read as rows of pixels.
     seed : int
+        At least 0.
 
     Returns
     -------
     ClusterCount
 
+    Raises
+    ------
+    ValueError
+        If X is no numeric array of rows.
+
     Notes
     -----
-    Coarse and fine groupings of the same data can both be stable, as topics and their subtopics are: the number is a
-    suggestion, the interval and the picture of `ClusterCount` show how firm it is.  Modularity cannot see clusters
-    that are small beside the number of all edges (its resolution limit).
+    Samples are larger where there are few rows (four fifths at most), and there are never more clusters than distinct
+    rows.  Of rows without any groups, with few columns, the estimate can be far above 1.  Coarse and fine groupings of
+    the same data can both be stable, as topics and their subtopics are: the number is a suggestion, the interval shows
+    how firm it is.  Modularity cannot see clusters that are small beside the number of all edges (its resolution
+    limit).
 
     References
     ----------
@@ -84,7 +98,9 @@ def estimate_n_clusters(X, *, seed=0):
     >>> estimate_n_clusters(X).n_clusters
     3
     """
-    lists = neighbor_lists(X, 1, seed, most=MANY_ROWS)[1]
+    X = check_array(X, accept_sparse="csr", allow_nd=True)
+    seed = check_integer("seed", seed, 0)
+    rows, lists = neighbor_lists(X, 1, seed, most=MANY_ROWS)
     samples = [_half_graph(lists, NEIGHBORS[m % len(NEIGHBORS)], [seed, m]) for m in range(SAMPLES)]
     counts = np.zeros((len(RESOLUTIONS), SAMPLES), dtype=int)
     stability = np.zeros(len(RESOLUTIONS))
@@ -94,14 +110,29 @@ def estimate_n_clusters(X, *, seed=0):
             labels[m, places] = communities(graph, resolution, seed=[seed, m, index])
             sizes = np.bincount(labels[m, places])
             counts[index, m] = np.count_nonzero(sizes >= smallest_size(sizes))
-        stability[index] = np.mean([_agreement(a, b) for a, b in combinations(labels, 2)])
-    return _choose(np.array(RESOLUTIONS), counts, stability)
+        if FEWEST * np.median(counts[index]) <= len(samples[0][0]):
+            stability[index] = np.mean([_agreement(a, b) for a, b in combinations(labels, 2)])
+    found = _choose(np.array(RESOLUTIONS), counts, stability)
+    most = _distinct(X[rows], found.interval[1])
+    return found._replace(
+        n_clusters=min(found.n_clusters, most), interval=tuple(min(bound, most) for bound in found.interval)
+    )
+
+
+def _distinct(X, enough):
+    """Return how many different rows X has, or ``enough`` if it has no fewer."""
+    seen = set()
+    for row in X:
+        seen.add((row.toarray() if sparse.issparse(row) else row).tobytes())
+        if len(seen) >= enough:
+            break
+    return len(seen)
 
 
 def _half_graph(neighbors, n_neighbors, seed):
     """Return the places (s,) of half of the rows, ascending, and the graph (s, s) of their neighbours among these."""
     n = len(neighbors)
-    size = max(1, round(max(SHARE, min(1.0, FEW_ROWS / n)) * n))
+    size = max(1, round(max(SHARE, min(MOST, FEW_ROWS / n)) * n))
     kept = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
     places = np.full(n, -1)
     places[kept] = np.arange(size)

@@ -54,7 +54,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     low_agreement : int, default=1
         Published rule: two rows are far apart if at most this many members put them together.
     high_agreement : int or None, default=None
-        Published rule: two rows are surely together if more members than this say so; None is all but one.
+        Published rule: two rows are surely together if more members than this say so; None: if all do.
     confidence_threshold : float, default=0.0
         A row takes part in the graph only if every member's largest probability is above this.
     shared_mapping : bool, default=False
@@ -100,7 +100,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     refiner_ : RUC or None
         Fitted.
     pseudo_labels_ : (n,) int
-        Cluster of the rows that were sure in every round, in the names of ``labels_``; -1 where unsure.
+        Cluster, in the names of ``labels_``, of the sure rows: by the labeller "consensus" those that were sure in
+        every round; -1 for the others.
     similarity_graph_ : SimilarityGraph
         Of the last round.
     history_ : list of dict

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
-from kingdra_cluster.modes.base import check_loss, predict_rows
+from kingdra_cluster.modes.base import check_loss, trained_probabilities
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
@@ -178,7 +178,7 @@ def _store(target, network, mode, X, scale, losses, whose):
     arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
     names, values = list(losses), list(losses.values())
     arrays |= {"whose": whose, "loss_names": names, "loss_values": np.array(values)}
-    write_arrays(target, probabilities=predict_rows(classifier, X), **arrays)
+    write_arrays(target, probabilities=trained_probabilities(classifier, X), **arrays)
 
 
 def _key(mode, input_shape):

@@ -18,7 +18,7 @@ class Outputs:
 
         A row's answer does not depend on the other rows.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "members_")
         X = check_rows(self, X, reset=False)
         if self.refiner_ is not None:
             return self.refiner_.predict_proba(X)
@@ -37,8 +37,9 @@ class Outputs:
         folder : path
             New, empty, or a saved estimator, which is replaced.
         """
-        check_is_fitted(self)
-        save_ensemble(self, self._with_clusters(self.n_clusters_)._member_mode(), folder)
+        check_is_fitted(self, "members_")
+        mode = None if self.mode is None else self._with_clusters(self.n_clusters_)._member_mode()
+        save_ensemble(self, mode, folder)
 
     @classmethod
     def load(cls, folder):

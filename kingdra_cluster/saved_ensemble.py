@@ -16,11 +16,11 @@ FITTED = ("scale_", "n_clusters_", "n_features_in_", "history_")
 
 
 def save_ensemble(ensemble, mode, folder):
-    """Write a fitted ensemble and its members' ``mode`` to a folder of JSON, ``.npz`` and ``.keras`` files."""
+    """Write a fitted ensemble and its members' ``mode``, unless it is None, as JSON, ``.npz`` and ``.keras`` files."""
     parameters = {name: jsonable(value) for name, value in ensemble.get_params(deep=False).items()}
-    names = [name for name, known in MODES.items() if known is type(mode)]
-    mode_parameters = {name: jsonable(value) for name, value in mode.get_params().items()}
-    parameters["mode"] = {"name": names[0], **mode_parameters} if names else None
+    parameters["mode"] = None
+    for name in [name for name, known in MODES.items() if known is type(mode)]:
+        parameters["mode"] = {"name": name} | {key: jsonable(value) for key, value in mode.get_params().items()}
     parts = {}
     if ensemble.refiner_ is not None:
         parts["refiner"] = ensemble.refiner_
@@ -33,7 +33,7 @@ def save_ensemble(ensemble, mode, folder):
     fitted = {name: getattr(ensemble, name) for name in FITTED}
     if ensemble.cluster_count_ is not None:
         fitted["cluster_count_"] = {name: jsonable(value) for name, value in ensemble.cluster_count_._asdict().items()}
-    description = {"class": "KingdraCluster", "parameters": parameters, "fitted": fitted, "manifest": manifest()}
+    description = {"class": type(ensemble).__name__, "parameters": parameters, "fitted": fitted, "manifest": manifest()}
     models = {f"member_{index:03d}": member for index, member in enumerate(ensemble.members_)}
     save_folder(folder, description, arrays, models, parts)
 

@@ -1,5 +1,6 @@
 """Saved estimators: a folder of JSON, plain arrays and ``.keras`` models, replaced whole; loading runs no code."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def jsonable(value):
         return None if None in items else items
     if isinstance(value, dict):
         return {name: jsonable(item) for name, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, slice):
         return [jsonable(value.start or 0), jsonable(value.stop)]
     return value if isinstance(value, (int, float, str, bool, type(None))) else None

@@ -57,6 +57,12 @@ def check_choice(name, value, choices):
     raise ValueError(f"{name} must be one of {sorted(choices)}; received {name}={value!r}{hint}")
 
 
+def check_verbose(value):
+    """Raise unless ``verbose`` is a flag or an integer of at least 0."""
+    if not isinstance(value, bool):
+        check_number("verbose", value, Integral, 0)
+
+
 def check_numbers(estimator, ranges):
     """Check several of an estimator's arguments: ``ranges`` maps a name to the arguments of `check_number`."""
     for name, (kind, *minimum) in ranges.items():
@@ -70,7 +76,8 @@ def check_ensemble(ensemble):
         check_choice("n_clusters", ensemble.n_clusters, ["auto"])
     else:
         check_number("n_clusters", ensemble.n_clusters, Integral, 1)
-    check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)) | {"verbose": (Integral, 0)})
+    check_numbers(ensemble, dict.fromkeys(counts, (Integral, 1)))
+    check_verbose(ensemble.verbose)
     for name in ("epochs_first_round", "epochs_per_round"):
         if getattr(ensemble, name) is not None:
             check_number(name, getattr(ensemble, name), Integral, 1)
@@ -109,7 +116,8 @@ def check_rows(estimator, X, *, reset, images=False):
     estimator : BaseEstimator
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
-        Whether to learn the number (and names) of the features, or to hold X against those learnt.
+        Whether to learn the number (and names) of the features, which makes an earlier fit's networks void, or to hold
+        X against those learnt.
     images : bool, default=False
         Whether X may also have the shape (n, height, width, 1 or 3).
 
@@ -119,6 +127,12 @@ def check_rows(estimator, X, *, reset, images=False):
     """
     options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
     X = validate_data(estimator, X, reset=reset, **options)
+    if reset:
+        for name in ("classifier_", "members_"):
+            vars(estimator).pop(name, None)
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     if X.ndim not in (2, 4) or (X.ndim == 4 and X.shape[3] not in (1, 3)):
         raise ValueError(f"X must have the shape (n, n_features) or (n, height, width, 1 or 3); received {X.shape}")
     largest = _largest_size(X)
@@ -147,4 +161,5 @@ __all__ = [
     "check_number",
     "check_numbers",
     "check_rows",
+    "check_verbose",
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits, make_blobs
 
 from kingdra_cluster.cluster_count import RESOLUTIONS, SAMPLES, _choose, estimate_n_clusters
@@ -28,9 +29,25 @@ def test_digits_are_about_ten():
     assert found.interval[0] <= 10 <= found.interval[1]
 
 
-@pytest.mark.parametrize("X", [np.zeros((30, 2)), np.eye(5), np.zeros((1, 1))])
+@pytest.mark.parametrize("X", [np.zeros((30, 2)), np.zeros((300, 2)), np.eye(5), np.zeros((1, 1))])
 def test_degenerate_rows(X):
-    assert 1 <= estimate_n_clusters(X).n_clusters <= len(X)
+    assert estimate_n_clusters(X).n_clusters == 1
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, csr_matrix, np.ndarray.tolist])
+def test_no_more_clusters_than_distinct_rows(wrap):
+    found = estimate_n_clusters(wrap(np.repeat(np.eye(3), 100, axis=0)))
+    assert found.n_clusters == 3
+    assert found.interval[1] <= 3
+
+
+@pytest.mark.parametrize(
+    ("X", "seed", "message"),
+    [(np.zeros((0, 2)), 0, "0 sample"), ([["a"]], 0, "string"), (np.zeros((9, 2)), None, "seed")],
+)
+def test_bad_input_is_named(X, seed, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        estimate_n_clusters(X, seed=seed)
 
 
 def test_the_finest_of_the_high_peaks_is_taken():

@@ -210,3 +210,23 @@ def test_unfitted_modes_say_so(tmp_path, blobs):
         with pytest.raises(NotFittedError):
             call()
     assert not (tmp_path / "mode").exists()
+
+
+def test_weights_that_are_no_numbers_after_the_last_step_are_noticed(blobs):
+    mode = tiny(learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match="diverged.*learning_rate"):
+        mode.fit(blobs[:60])
+    with pytest.raises(NotFittedError):
+        mode.predict(blobs)
+
+
+def test_entries_of_a_sparse_matrix_that_come_in_parts_are_added(blobs):
+    X = sparse.csr_matrix(np.abs(blobs))
+    halves = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape)
+    assert tiny().fit(halves).scale_ == pytest.approx(tiny().fit(X).scale_)
+    assert halves.nnz == 2 * X.nnz
+
+
+def test_verbose_may_be_a_flag(blobs, capsys):
+    tiny(verbose=True).fit(blobs)
+    assert "loss" in capsys.readouterr().out

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from kingdra_cluster import KingdraCluster, LadderIM
 
@@ -119,3 +120,32 @@ def test_wrong_exports_say_why(model, saved_model, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"kingdra_cluster\[onnx\]"):
         model.export(tmp_path / "model.onnx", format="onnx")
     assert not any(tmp_path.iterdir())
+
+
+class Own(KingdraCluster):
+    pass
+
+
+class OwnMode(LadderIM):
+    pass
+
+
+def test_a_class_and_a_mode_of_ones_own_can_be_saved_again_and_again(blobs, tmp_path):
+    mode = OwnMode(hidden_units=(8,))
+    model = Own(3, mode=mode, n_members=1, n_rounds=1, epochs_first_round=1, random_state=0).fit(blobs)
+    model.save(tmp_path / "once")
+    loaded = Own.load(tmp_path / "once")
+    assert loaded.mode is None
+    loaded.save(tmp_path / "twice")
+    np.testing.assert_array_equal(Own.load(tmp_path / "twice").predict(blobs), model.predict(blobs))
+
+
+def test_a_fit_that_failed_answers_nothing(blobs):
+    arguments = {"mode": LadderIM(hidden_units=(8,)), "n_members": 1, "n_rounds": 1, "epochs_first_round": 1}
+    model = KingdraCluster(3, random_state=0, **arguments).fit(blobs)
+    model.set_params(callbacks=[lambda *_: 1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(blobs[:60])
+    for call in (lambda: model.predict(blobs), lambda: model.save("never")):
+        with pytest.raises(NotFittedError):
+            call()

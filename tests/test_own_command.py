@@ -104,3 +104,28 @@ def test_errors_are_one_line(arguments, message, capsys):
     err = capsys.readouterr().err
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_refused_run_does_not_stand_in_the_way_of_the_corrected_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(60, 4)))
+    small = ["--set", "cluster.n_members=1", "cluster.mode.hidden_units=[4]", "cluster.n_rounds=1"]
+    small += ["cluster.epochs_first_round=1"]
+    assert main(["cluster", "--array", "rows.npy", "--n-clusters", "1000", *small]) == 2
+    assert "at least n_clusters=1000 rows" in capsys.readouterr().err
+    assert main(["cluster", "--array", "rows.npy", "--n-clusters", "3", *small, "cluster.mode.learning_rate=1e30"]) == 2
+    assert capsys.readouterr().err.startswith("error: training diverged")
+    assert main(["cluster", "--array", "rows.npy", "--n-clusters", "3", *small]) == 0
+
+
+def test_new_texts_are_read_as_the_run_read_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{'cat dog pet' if i % 2 else 'Auto Straße fährt'} {i}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("id,body\n" + "\n".join(f"{i},{line}" for i, line in enumerate(lines)), "latin1")
+    options = ["data.text_column=body", "data.encoding=latin1", "cluster.n_members=1", "cluster.mode.hidden_units=[4]"]
+    options += ["cluster.n_rounds=1", "cluster.epochs_first_round=1"]
+    assert main(["cluster", "--texts", "t.csv", "--n-clusters", "2", "--set", *options]) == 0
+    assert main(["predict", "runs/t/seed_0", "--texts", "t.csv", "--out", "new.csv"]) == 0
+    assert len((tmp_path / "new.csv").read_text(encoding="utf-8").splitlines()) == 41
+    assert main(["predict", "runs/t/seed_0", "--texts", "runs"]) == 2
+    assert "--texts has to be a file of texts; runs is a folder" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
-from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows
+from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows, check_verbose
 
 PREDICT_ROWS = 256
 LARGEST_SEED = np.iinfo(np.int32).max
@@ -17,10 +17,17 @@ LARGEST_SEED = np.iinfo(np.int32).max
 def learn_scale(X, scale):
     """Return the constant that divides X.
 
-    Of vectors the root mean square for ``"rms"``, 1 for ``None``; of images 255 if they are ``uint8``, else 1.
+    Of vectors the root mean square for ``"rms"``, 1 for ``None``; of images 255 if they are ``uint8``, else 1, and then
+    they must lie between 0 and 1.
     """
     if X.ndim > 2:
-        return 255.0 if X.dtype == np.uint8 else 1.0
+        if X.dtype == np.uint8:
+            return 255.0
+        low, high = float(X.min()), float(X.max())
+        if low < 0 or high > 1:
+            found = f"{X.dtype} from {low:g} to {high:g}"
+            raise ValueError(f"X must be uint8 or lie between 0 and 1 where it holds images; received {found}")
+        return 1.0
     if scale is None:
         return 1.0
     return root_mean_square(X)
@@ -46,6 +53,17 @@ def predict_rows(classifier, X):
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
         outputs.append(keras.ops.convert_to_numpy(classifier(padded, training=False))[: len(block)])
     return np.concatenate(outputs)
+
+
+def trained_probabilities(classifier, X):
+    """Return `predict_rows` of a classifier that was just trained; raise ``FloatingPointError`` if it is none."""
+    probabilities = predict_rows(classifier, X)
+    if not np.isfinite(probabilities).all():
+        raise FloatingPointError(
+            "training diverged: its last step left weights that are no numbers; a smaller learning_rate or another "
+            "scale of X may help"
+        )
+    return probabilities
 
 
 def clusterer_tags(tags, n_clusters):
@@ -82,7 +100,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         check_number("n_clusters", self.n_clusters, Integral, 1)
         check_number("n_epochs", self.n_epochs, Integral, 1)
         check_number("batch_size", self.batch_size, Integral, 2)
-        check_number("verbose", self.verbose, Integral, 0)
+        check_verbose(self.verbose)
         if self.scale is not None:
             check_choice("scale", self.scale, ["rms"])
 
@@ -127,13 +145,21 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         ]
         self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
         self.classifier_.set_weights(self.freeze(network, X, self.scale_))
-        self.probabilities_ = predict_rows(self.classifier_, X)
-        self.labels_ = self.probabilities_.argmax(axis=1)
+        self._label(X)
         return self
+
+    def _label(self, X):
+        """Label the training rows; a training that diverged leaves no classifier."""
+        try:
+            self.probabilities_ = trained_probabilities(self.classifier_, X)
+        except FloatingPointError:
+            del self.classifier_
+            raise
+        self.labels_ = self.probabilities_.argmax(axis=1)
 
     def predict_proba(self, X):
         """Return the probability of every cluster for every row, shape (n, n_clusters)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         X = check_rows(self, X, reset=False, images=self.takes_images)
         if X.shape[1:] != self.classifier_.input_shape[1:]:
             raise ValueError(f"X must have rows of shape {self.classifier_.input_shape[1:]}; received {X.shape[1:]}")
@@ -145,7 +171,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
 
     def save(self, folder):
         """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all."""
-        check_is_fitted(self)
+        check_is_fitted(self, "classifier_")
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},

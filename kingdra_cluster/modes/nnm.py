@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.losses.cluster_entropy import check_prior
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
 from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import NNMNetwork, judge_heads
@@ -247,8 +247,7 @@ class NNM(ClusteringMode):
         for variable, value in zip(network.variables, kept, strict=True):
             variable.assign(value)
         self.classifier_.set_weights(network.head_weights(self.best_head_))
-        self.probabilities_ = predict_rows(self.classifier_, X)
-        self.labels_ = self.probabilities_.argmax(axis=1)
+        self._label(X)
         return self
 
     @property

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from kingdra_cluster import augment
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import CollapseWarning
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
 from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
@@ -217,8 +217,7 @@ class RUC(ClusteringMode):
             embeddings = features_of(X, self.backbone, self.scale_)
         self.clean_start_ = clean_rows(self, start, embeddings, clean, pseudo_labels)
         self._train(X, start, seed)
-        self.probabilities_ = predict_rows(self.classifier_, X)
-        self.labels_ = self.probabilities_.argmax(axis=1)
+        self._label(X)
         lost = np.setdiff1d(start.argmax(axis=1), self.labels_)
         if lost.size:
             warnings.warn(f"clusters {lost.tolist()} lost all their rows", CollapseWarning, stacklevel=2)

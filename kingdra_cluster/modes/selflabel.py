@@ -10,7 +10,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.backbones.application import copy_model
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import PseudoLabelWarning
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.selflabel_network import SelfLabelNetwork
 from kingdra_cluster.optimizers import FusedAdam
 from kingdra_cluster.validation import Real, check_flag, check_number, check_numbers, check_rows
@@ -159,8 +159,7 @@ class SelfLabel(ClusteringMode):
             )
         self.classifier_ = copy_model(self.classifier, seed)
         self.classifier_.set_weights(network.get_weights())
-        self.probabilities_ = predict_rows(self.classifier_, X)
-        self.labels_ = self.probabilities_.argmax(axis=1)
+        self._label(X)
         return self
 
     def _make_harness(self, network, images, seed):
