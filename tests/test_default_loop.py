@@ -75,7 +75,7 @@ def test_the_number_of_clusters_can_be_left_open(tmp_path, capsys):
     X, y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     short = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 10, "mode": MODE, "random_state": 0}
     found = KingdraCluster("auto", **short, verbose=1).fit(X)
-    assert capsys.readouterr().out.startswith("estimated number of clusters: 3 (from 3 to 3)")
+    assert capsys.readouterr().out.startswith("estimated number of clusters: 3 (from 3 to ")
     assert (found.n_clusters, found.n_clusters_, found.cluster_count_.n_clusters) == ("auto", 3, 3)
     assert found.probabilities_.shape == (200, 3)
     assert ACC(y, found.labels_) > 0.95
