@@ -3,9 +3,9 @@
 10,000 random rows of MNIST / 255, ten ladders.  "published" is the published rule with the published settings of MNIST
 and layers (784-1200-1200-10), until it has had five supervised rounds; "default" is this package's default; "one
 round", of two members with the published layers, is for the memory of large data (``--rules "one round" --rows
-70000``).  Each runs in a process of its own;
-seconds are wall-clock, from the call of ``fit`` on, and include the import of TensorFlow by the workers.  Memory is the
-largest resident memory of the main process (beside: before ``fit``) and the sum over its workers.
+70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on, and include the
+import of TensorFlow by the workers.  Memory is the largest resident memory of the main process (beside: before ``fit``)
+and the sum over its workers.
 
     python benchmarks/end_to_end.py [--data-home DIR] [--rows N] [--n-jobs N] [--rules published default]
                                     [--smoke] [--output FILE.json]

@@ -19,8 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.reports import text_of  # noqa: E402
 
-PAGES = [ROOT / "docs" / name for name in ("performance.md", "scaling.md", "kingdra.md", "nnm.md")]
-PAGES.append(ROOT / "README.md")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("performance", "scaling", "kingdra", "nnm"))]
 PEERS = ("k-means", "Gaussian mixture", "spectral", "UMAP + HDBSCAN", "DEC", "Kingdra")  # of the short table
 BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

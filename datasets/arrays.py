@@ -74,6 +74,13 @@ def load_data(
     return make_bunch("arrays", **rows, **about, subset=subset, subset_seed=subset_seed)
 
 
+def first_line(path):
+    """Delimiter of a ``.csv`` or ``.tsv`` file, and the cells of its first line."""
+    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        return delimiter, next(csv.reader(file, delimiter=delimiter), [])
+
+
 def read_csv(path, label_column=None):
     """Numbers of a ``.csv`` or ``.tsv`` file, and its labels.
 
@@ -94,9 +101,7 @@ def read_csv(path, label_column=None):
     ValueError
         If the column isn't there or a cell is no number; row and column are named.
     """
-    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        first = next(csv.reader(file, delimiter=delimiter), [])
+    delimiter, first = first_line(path)
     label = _column(path, first, label_column)
     columns = [i for i in range(len(first)) if i != label]
     if not columns:

@@ -122,13 +122,16 @@ def read_array(path, item_shape, section):
     """Rows of a ``.npy`` file, of the array X of a ``.npz`` file, of a saved sparse matrix or of a table of numbers."""
     from scipy import sparse
 
+    from experiments.datasets import load_module
     from experiments.raw_files import load_npy, read_arrays
 
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return load_npy(path), None
     if suffix in (".csv", ".tsv"):
-        return _read_csv(path, section.get("label_column")), None
+        module = load_module("arrays")
+        labelled = len(module.first_line(path)[1]) > item_shape[0]  # new rows have no labels, as a rule
+        return module.read_csv(path, section.get("label_column") if labelled else None)[0], None
     if suffix != ".npz":
         raise ValueError(f"--array expects a .npy, .npz, .csv or .tsv file; got {path.name!r}.")
     arrays = read_arrays(path)
@@ -137,19 +140,6 @@ def read_array(path, item_shape, section):
     if "X" not in arrays and len(arrays) != 1:
         raise ValueError(f"--array: {path} has to hold an array named 'X'; it holds {', '.join(sorted(arrays))}.")
     return np.asarray(arrays.get("X", next(iter(arrays.values())))), None
-
-
-def _read_csv(path, label_column):
-    """Rows of a table, with or without the column of labels that the run's own had."""
-    from experiments.datasets import load_module
-
-    module = load_module("arrays")
-    if label_column is not None:
-        try:
-            return module.read_csv(path, label_column)[0]
-        except (ValueError, IndexError):  # new rows have no labels, as a rule
-            pass
-    return module.read_csv(path)[0]
 
 
 READERS = {"texts": read_texts, "images": read_images, "array": read_array}

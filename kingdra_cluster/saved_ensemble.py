@@ -18,9 +18,9 @@ FITTED = ("scale_", "n_clusters_", "n_features_in_", "history_")
 def save_ensemble(ensemble, mode, folder):
     """Write a fitted ensemble and its members' ``mode``, unless it is None, as JSON, ``.npz`` and ``.keras`` files."""
     parameters = {name: jsonable(value) for name, value in ensemble.get_params(deep=False).items()}
-    parameters["mode"] = None
-    for name in [name for name, known in MODES.items() if known is type(mode)]:
-        parameters["mode"] = {"name": name} | {key: jsonable(value) for key, value in mode.get_params().items()}
+    name = {known: name for name, known in MODES.items()}.get(type(mode))
+    values = {} if name is None else {key: jsonable(value) for key, value in mode.get_params().items()}
+    parameters["mode"] = None if name is None else {"name": name, **values}
     parts = {}
     if ensemble.refiner_ is not None:
         parts["refiner"] = ensemble.refiner_
