@@ -12,13 +12,12 @@ from sklearn.base import clone
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL, TAUGHT
-from kingdra_cluster.members import member_start, read_member, train_member, workers_peak_mb
+from kingdra_cluster.members import read_member, train_member, workers_peak_mb
 from kingdra_cluster.progress import seconds_left
 from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import columns, space_of
-from kingdra_cluster.starts import neighbor_lists
-from kingdra_cluster.teaching import BucketMemory, compact_set, labelled_set
+from kingdra_cluster.spaces import space_of
+from kingdra_cluster.teaching import BucketMemory, later_sets, starting_sets
 
 FIRST_ROUND = 1000, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
 LATER_ROUNDS = 500, 2
@@ -35,6 +34,7 @@ class RoundState(NamedTuple):
     mappings: np.ndarray
     graph: SimilarityGraph
     memory: BucketMemory
+    voters: np.ndarray | None = None
 
 
 def similarity_graph(settings, member_labels, confidences):
@@ -76,7 +76,9 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught = _starting_sets(settings, X, seed, workers) if state is None else _labelled_sets(settings, state)
+        taught, voters = later_sets(settings, state), None
+        if state is None:
+            taught, voters = starting_sets(settings, X, seed, workers)
         supervised = taught is not None and state is not None
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
@@ -96,7 +98,7 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
             for member in range(settings.n_members)
         )
         checkpoints.check_members(index, settings.n_members)
-        state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
+        state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)._replace(voters=voters)
         _warn_of_buckets(state, settings)
         state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
@@ -120,46 +122,6 @@ def _taught_mode(mode, mi_weight):
     if mi_weight is None or "mi_weight" not in mode.get_params():
         return mode
     return clone(mode).set_params(mi_weight=mi_weight)
-
-
-def _starting_sets(settings, X, seed, workers):
-    """Return each member's labelled set (rows, classes) for the first round, or None if it is unsupervised."""
-    if settings.start is None:
-        return None
-    spaces = range(min(settings.n_members, len(settings.spaces or [None])))
-    lists = [neighbor_lists(columns(X, settings.spaces, space), settings.n_clusters, seed) for space in spaces]
-    starts = workers(
-        delayed(member_start)(
-            lists[member % len(lists)][1],
-            settings.n_clusters,
-            balance=settings.start_balance,
-            member=member,
-            seed=seed,
-        )
-        for member in range(settings.n_members)
-    )
-    sets = []
-    for member, (places, classes) in enumerate(starts):
-        rows = lists[member % len(lists)][0][places]
-        sets.append(compact_set(np.resize(rows, X.shape[0]), np.resize(classes, X.shape[0])))
-    return sets
-
-
-def _labelled_sets(settings, state):
-    """Return each member's labelled set (rows, classes) for a later round, or None if there is nothing to teach."""
-    if state.memory.buckets is None:
-        return None
-    buckets = state.memory.buckets
-    if settings.labeller in TAUGHT and not state.memory.reused:
-        buckets = TAUGHT[settings.labeller](state.graph, settings.n_clusters)
-    rows, classes = labelled_set(
-        buckets,
-        state.graph.labels,
-        settings.n_clusters,
-        shared_mapping=settings.shared_mapping,
-        balanced=settings.labeller not in PROPORTIONAL,
-    )
-    return [compact_set(rows, names) for names in classes]
 
 
 def has_settled(state, tol):
@@ -261,7 +223,7 @@ def _warn_of_buckets(state, settings):
 
 def _save(state, checkpoints):
     memory = state.memory
-    optional = {"best": memory.best, "in_play": memory.buckets}
+    optional = {"best": memory.best, "in_play": memory.buckets, "voters": state.voters}
     checkpoints.save_round(
         len(state.history) - 1,
         {"history": state.history, "reused": memory.reused},
@@ -292,5 +254,12 @@ def _restore(settings, checkpoints, n_rows, seeds):
     memory.buckets, memory.reused = arrays.get("in_play"), progress["reused"]
     probabilities = aligned_average(outputs, arrays["mappings"])
     return RoundState(
-        progress["history"], arrays["labels"], probabilities, arrays["pseudo_labels"], arrays["mappings"], graph, memory
+        progress["history"],
+        arrays["labels"],
+        probabilities,
+        arrays["pseudo_labels"],
+        arrays["mappings"],
+        graph,
+        memory,
+        arrays.get("voters"),
     )

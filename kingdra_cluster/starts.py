@@ -14,6 +14,7 @@ from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
+VOTES = 4  # starts are made for a member, and vote: docs/kingdra.md measures others
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
@@ -64,7 +65,7 @@ def neighbor_metric(X):
     return "cosine" if filled < (1 - SPARSE) * np.prod(X.shape, dtype=float) else "euclidean"
 
 
-def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0):
+def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0, n_starts=1):
     """Cluster the rows that one member starts from.
 
     Parameters
@@ -77,22 +78,20 @@ def community_start(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0)
     member : int
         Decides how many neighbours it sees and, with the seed, in which order rows join communities.
     seed : int
+    n_starts : int, default=1
+        The member starts from the first; the others, of the same graph, have a vote in what is taught next.
 
     Returns
     -------
-    places : (s,) int
-        Places in `neighbors`, ascending, without stray rows.
-    classes : (s,) int
-        The cluster of each, from 0; there can be fewer than `n_clusters`.
+    (n_starts, m) int
+        The cluster of each row, from 0, the largest first; -1 for stray rows.  There can be fewer than `n_clusters`.
 
     Examples
     --------
     >>> X = np.repeat([[0.0], [9.0]], 20, axis=0) + np.linspace(0, 1, 40)[:, None]
-    >>> places, classes = community_start(neighbor_lists(X, 2)[1], 2)
+    >>> (classes,) = community_starts(neighbor_lists(X, 2)[1], 2)
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
     graph = neighbor_graph(neighbors[:, : NEIGHBORS[member % len(NEIGHBORS)]])
-    classes = cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member])[0]
-    places = np.flatnonzero(classes >= 0)
-    return places, classes[places]
+    return cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member], n_times=n_starts)

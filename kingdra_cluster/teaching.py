@@ -1,9 +1,15 @@
 """What a round teaches the members: which buckets, and under which names."""
 
 import numpy as np
+from joblib import delayed
 
 from kingdra_cluster.label_tuples import smallest_type
-from kingdra_cluster.pseudo_labels import balanced_rows, name_buckets, proportional_rows, smallest_bucket
+from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
+from kingdra_cluster.members import member_starts
+from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
+from kingdra_cluster.similarity_graph import SimilarityGraph
+from kingdra_cluster.spaces import columns
+from kingdra_cluster.starts import VOTES, neighbor_lists
 
 
 class BucketMemory:
@@ -39,6 +45,76 @@ class BucketMemory:
         if usable and (self.best is None or size >= smallest_bucket(self.best, self.n_clusters)):
             self.best = found
         self.buckets = self.best if self.reused else found
+
+
+def starting_sets(settings, X, seed, workers):
+    """Find what the members start from, and more starts like theirs that vote on what is taught next.
+
+    Parameters
+    ----------
+    settings : KingdraCluster
+        Its arguments are read.
+    X : array or CSR matrix of shape (n, n_features)
+    seed : int
+    workers : ThisProcess, MemberProcesses or DaskMembers
+
+    Returns
+    -------
+    sets : list of (rows, classes), or None
+        A labelled set for each member; None if the first round is unsupervised.
+    voters : (n_voters, n) int, or None
+        -1 where one has no opinion.  None where none will be asked: nothing but the sure rows will be taught, or there
+        are more rows than are searched for neighbours.
+    """
+    if settings.start is None:
+        return None, None
+    n, n_clusters = X.shape[0], settings.n_clusters
+    spaces = range(min(settings.n_members, len(settings.spaces or [None])))
+    lists = [neighbor_lists(columns(X, settings.spaces, space), n_clusters, seed) for space in spaces]
+    asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
+    options = {"balance": settings.start_balance, "seed": seed, "n_starts": VOTES if asked else 1}
+    starts = workers(
+        delayed(member_starts)(lists[member % len(lists)][1], n_clusters, member=member, **options)
+        for member in range(settings.n_members)
+    )
+    sets = []
+    for member, (classes, *_) in enumerate(starts):
+        rows = lists[member % len(lists)][0][classes >= 0]
+        sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
+    return sets, np.concatenate([classes[1:] for classes in starts]) if asked else None
+
+
+def later_sets(settings, state):
+    """Return each member's labelled set (rows, classes) after a round, or None if there is nothing to teach.
+
+    Parameters
+    ----------
+    settings : KingdraCluster
+    state : RoundState or None
+    """
+    if state is None or state.memory.buckets is None:
+        return None
+    buckets = state.memory.buckets
+    if settings.labeller in TAUGHT and not state.memory.reused:
+        graph = state.graph if state.voters is None else with_voters(state, settings.n_clusters)
+        buckets = np.where(state.graph.takes_part, TAUGHT[settings.labeller](graph, settings.n_clusters), -1)
+    rows, classes = labelled_set(
+        buckets,
+        state.graph.labels,
+        settings.n_clusters,
+        shared_mapping=settings.shared_mapping,
+        balanced=settings.labeller not in PROPORTIONAL,
+    )
+    return [compact_set(rows, names) for names in classes]
+
+
+def with_voters(state, n_clusters):
+    """Return the graph of the members' labels after a round and of the voters'; these follow where they have none."""
+    opinions = []
+    for voter in state.voters:
+        names = match_labels(voter, state.labels, n_clusters)  # of the consensus, as the voter calls them
+        opinions.append(np.where(voter < 0, names[state.labels], voter))
+    return SimilarityGraph(np.concatenate([state.graph.labels, smallest_type(np.stack(opinions))]))
 
 
 def labelled_set(buckets, member_labels, n_clusters, *, shared_mapping, balanced):

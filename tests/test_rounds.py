@@ -3,13 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kingdra_cluster import KingdraCluster, rounds
+from kingdra_cluster import KingdraCluster, starts
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.labellers import LABELLERS
+from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.pseudo_labels import name_buckets
 from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled, sure_in_all_rounds
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.teaching import BucketMemory, labelled_set
+from kingdra_cluster.teaching import BucketMemory, labelled_set, later_sets, starting_sets, with_voters
 from tests.oracles import synthetic_ensemble
 
 
@@ -136,10 +137,42 @@ def test_consensus_teaches_more_than_the_sure_rows_and_cores_does_not(labeller, 
     sure = LABELLERS[labeller](graph, 4)
     memory.update(sure)
     settings = SimpleNamespace(labeller=labeller, n_clusters=4, shared_mapping=False)
-    rows = rounds._labelled_sets(settings, RoundState(*[None] * 5, graph, memory))[0][0]
+    rows = later_sets(settings, RoundState(*[None] * 5, graph, memory))[0][0]
     assert set(np.flatnonzero(sure >= 0)) <= set(rows)
     assert least <= len(set(rows)) / 300 <= most
     assert (labeller == "cores") == (set(np.flatnonzero(sure >= 0)) == set(rows))
+
+
+def test_more_voters_decide_what_is_taught():
+    truth = np.repeat([0, 1, 2], 40)
+    members = np.stack([np.where(np.arange(120) < 20, 1, truth)] * 3)  # all err in the same 20 rows
+    voters = np.stack([(truth + shift) % 3 for shift in (0, 1, 2, 1, 2)])  # in names of their own
+    voters[:, 100:] = -1
+    voters[0, :10] = -1
+    graph, memory = SimilarityGraph(members), BucketMemory(3, complete=False)
+    memory.update(LABELLERS["consensus"](graph, 3))
+    settings = SimpleNamespace(labeller="consensus", n_clusters=3, shared_mapping=False)
+    state = RoundState(None, members[0], *[None] * 3, graph, memory)
+    for known, expected in ((state, members[0]), (state._replace(voters=voters), truth)):
+        for rows, classes in later_sets(settings, known):
+            assert len(set(rows)) == 120
+            np.testing.assert_array_equal(classes, expected[rows])
+    joined = with_voters(state._replace(voters=voters), 3)
+    np.testing.assert_array_equal(joined.labels[:3], members)
+    np.testing.assert_array_equal(joined.labels[3:, 100:], np.array([[2, 0, 1, 0, 1]]).T.repeat(20, axis=1))
+    np.testing.assert_array_equal(joined.labels[3:, 10:100], voters[:, 10:100])
+
+
+def test_voters_are_asked_only_where_more_than_the_sure_rows_is_taught_and_all_rows_are_searched(monkeypatch):
+    X = np.concatenate([np.zeros((30, 2)), np.ones((30, 2))]) + np.random.default_rng(0).normal(size=(60, 2)) / 9
+    for options, expected in (({}, 6), ({"labeller": "cores"}, None), ({"n_rounds": 1}, None)):
+        settings = KingdraCluster(2, n_members=2, **options)
+        sets, voters = starting_sets(settings, X, 0, ThisProcess())
+        assert len(sets) == 2
+        assert (None if voters is None else voters.shape) == (None if expected is None else (expected, 60))
+    monkeypatch.setattr(starts, "MANY_ROWS", 50)
+    assert starting_sets(KingdraCluster(2, n_members=2), X, 0, ThisProcess())[1] is None
+    assert starting_sets(KingdraCluster(2, start=None), X, 0, ThisProcess()) == (None, None)
 
 
 # Which rows are sure
