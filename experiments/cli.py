@@ -1,4 +1,4 @@
-"""The command line of ``run_exp.py``: everything is checked here, before TensorFlow is imported."""
+"""The command line of ``run_exp.py``: whatever can be judged without TensorFlow is checked before it is imported."""
 
 import argparse
 import json

@@ -160,6 +160,10 @@ def _data(section):
     accepted.pop("data_home", None)
     check_names(options, {"name", "features", *accepted}, f"data ({name})")
     result = {"name": name, **arguments(options, accepted, f"data ({name})", kinds=False)}
+    for key, lowest, otherwise in (("subset", 1, (None,)), ("subset_seed", 0, ())):
+        value = result.get(key, lowest)
+        if value not in otherwise and (isinstance(value, bool) or not isinstance(value, int) or value < lowest):
+            raise ValueError(f"data ({name}): {key} has to be an integer of at least {lowest}; got {value!r}.")
     return {**result, "features": _features(features)}
 
 

@@ -118,6 +118,8 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({**DIGITS, "clusters": {}}, r"no key 'clusters' \(did you mean 'cluster'\?\)"),
         ({"data": {"name": "digit"}}, r"no data set 'digit' \(did you mean 'digits'\?\)"),
         ({"data": {}}, 'data has to be a name or an object with a "name"'),
+        ({"data": {"name": "digits", "subset": "half"}}, "subset has to be an integer of at least 1; got .half.\\."),
+        ({"data": {"name": "digits", "subset_seed": -1}}, "subset_seed has to be an integer of at least 0; got -1"),
         ({"data": {"name": "digits", "subst": 5}}, r"no key 'subst' \(did you mean 'subset'\?\)"),
         ({"data": {"name": "arrays"}}, r"data \(arrays\) needs the key 'path'"),
         ({"data": {"name": "digits", "features": "flaten"}}, r"no kind 'flaten' \(did you mean 'flatten'\?\)"),
