@@ -119,6 +119,21 @@ def estimate_n_clusters(X, *, seed=0):
     )
 
 
+def most_stable(found):
+    """Return the one of several estimates whose partitions, into more than one cluster, are the most stable.
+
+    Parameters
+    ----------
+    found : sequence of ClusterCount
+    """
+    return max(found, key=lambda count: _candidates(count.counts, count.stability).max())
+
+
+def _candidates(counts, stability):
+    """Stability (r,) of the resolutions that may be chosen, else 0."""
+    return np.where((np.round(np.median(counts, axis=1)) > 1) & (stability >= STABLE), stability, 0.0)
+
+
 def _distinct(X, enough):
     """Return how many different rows X has, or ``enough`` if it has no fewer."""
     seen = set()
@@ -149,7 +164,7 @@ def _agreement(a, b):
 def _choose(resolutions, counts, stability):
     """Return the estimate for the finest of the highest peaks of stability."""
     typical = np.round(np.median(counts, axis=1)).astype(int)
-    candidate = np.where((typical > 1) & (stability >= STABLE), stability, 0.0)
+    candidate = _candidates(counts, stability)
     if not candidate.any():
         return ClusterCount(1, (1, 1), resolutions, counts, stability)
     sides = np.concatenate([[0.0], candidate, [0.0]])

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.utils import check_random_state
 
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity
-from kingdra_cluster.cluster_count import estimate_n_clusters
+from kingdra_cluster.cluster_count import estimate_n_clusters, most_stable
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
@@ -17,7 +17,7 @@ from kingdra_cluster.parallel import member_workers
 from kingdra_cluster.progress import count_line, detail_line, report, round_line
 from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
-from kingdra_cluster.spaces import check_spaces, columns
+from kingdra_cluster.spaces import check_spaces, columns, each_space
 from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
 
 
@@ -30,7 +30,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=10
-        "auto" takes the estimate of `estimate_n_clusters`, kept as ``cluster_count_``.
+        "auto" takes the estimate of `estimate_n_clusters`, kept as ``cluster_count_``: of several ``spaces`` that of
+        the one whose communities are the most stable.
     mode : str or ClusteringMode, default="ladder"
         What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
         hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
@@ -39,7 +40,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
-        or (as published) nothing, so that it is unsupervised.
+        or (as published) nothing, so that it is unsupervised.  More communities, three for each member's, vote with
+        the members on what "consensus" teaches next; of more than 100,000 rows a sample starts the members alone.
     start_balance : float, default=0.7
         How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
         information of neighbours) where they are known to be even.
@@ -217,13 +219,14 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         check_spaces(self.spaces, X.shape[1])
         self.n_clusters_, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
-            self.cluster_count_ = estimate_n_clusters(columns(X, self.spaces, 0), seed=seed)
+            found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]
+            self.cluster_count_ = most_stable(found)
             self.n_clusters_ = self.cluster_count_.n_clusters
             if self.verbose:
                 report(count_line(self.cluster_count_))
         settings = self._with_clusters(self.n_clusters_)
         mode = settings._member_mode()
-        scales = [learn_scale(columns(X, self.spaces, m), self.scale) for m in range(len(self.spaces or [None]))]
+        scales = [learn_scale(seen, self.scale) for seen in each_space(X, self.spaces)]
         self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
         identity = {} if self.checkpoint_dir is None else fit_identity(settings, mode, X, seed)

@@ -47,6 +47,11 @@ def columns(X, spaces, member):
     return X if space is None else X[:, space]
 
 
+def each_space(X, spaces):
+    """Return the columns of X of one space after the other, all of X as the only one where there are none."""
+    return [columns(X, spaces, index) for index in range(len(spaces or [None]))]
+
+
 def space_of(spaces, member):
     """Return the slice of columns that a member sees, None for all."""
     slices = as_slices(spaces)

@@ -8,7 +8,7 @@ from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import member_starts
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import columns
+from kingdra_cluster.spaces import each_space
 from kingdra_cluster.starts import VOTES, neighbor_lists
 
 
@@ -69,8 +69,8 @@ def starting_sets(settings, X, seed, workers):
     if settings.start is None:
         return None, None
     n, n_clusters = X.shape[0], settings.n_clusters
-    spaces = range(min(settings.n_members, len(settings.spaces or [None])))
-    lists = [neighbor_lists(columns(X, settings.spaces, space), n_clusters, seed) for space in spaces]
+    seen = each_space(X, settings.spaces)[: settings.n_members]
+    lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
     asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
     options = {"balance": settings.start_balance, "seed": seed, "n_starts": VOTES if asked else 1}
     starts = workers(

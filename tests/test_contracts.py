@@ -20,7 +20,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
-    "consensus labellers spaces starts communities merging cluster_count teaching": 0,
+    "consensus labellers spaces starts communities merging cluster_count": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
     "callbacks exceptions processes progress losses losses.* layers optimizers batches": 1,
@@ -29,7 +29,7 @@ FLOORS = {
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members dask_members parallel": 4,
-    "checkpoints exporting outputs refinement rounds saved_ensemble kingdra_cluster": 5,
+    "checkpoints exporting outputs refinement rounds teaching saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode

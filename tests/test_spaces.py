@@ -65,6 +65,16 @@ def test_an_ensemble_over_two_spaces_needs_no_common_one(fitted):
     np.testing.assert_allclose(model.predict_proba(rows), model.probabilities_, rtol=1e-6)
 
 
+def test_the_number_of_clusters_is_that_of_the_space_with_the_most_stable_ones():
+    groups = make_blobs(240, centers=3, cluster_std=0.1, random_state=1)[0]
+    noise = np.random.default_rng(0).normal(size=(240, 30))
+    mode = LadderIM(hidden_units=(4,), batch_size=60)
+    options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "random_state": 0}
+    for parts, spaces in (((noise, groups), [(0, 30), (30, 32)]), ((groups, noise), [(0, 2), (2, 32)])):
+        model = KingdraCluster("auto", mode=mode, spaces=spaces, **options).fit(np.hstack(parts))
+        assert model.n_clusters_ == model.cluster_count_.n_clusters == 3
+
+
 def test_it_comes_back_from_its_folder(fitted, tmp_path):
     model, rows, _ = fitted
     model.save(tmp_path / "model")
