@@ -74,22 +74,18 @@ def load_data(
     return make_bunch("arrays", **rows, **about, subset=subset, subset_seed=subset_seed)
 
 
-def first_line(path):
-    """Delimiter of a ``.csv`` or ``.tsv`` file, and the cells of its first line."""
-    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        return delimiter, next(csv.reader(file, delimiter=delimiter), [])
-
-
-def read_csv(path, label_column=None):
+def read_csv(path, label_column=None, n_features=None):
     """Numbers of a ``.csv`` or ``.tsv`` file, and its labels.
 
     Parameters
     ----------
     path : path-like
-        The file.  A first line with a cell that is no number (in a column other than the labels') is a header.
+        The file.  A first line with a cell that is no number (in a column other than the labels') is a header; a first
+        column that has no name in it is a table's index, as pandas writes it, and left out.
     label_column : str or int, default=None
         Name or number of the labels' column.
+    n_features : int, default=None
+        How many features there have to be, if that is known: a table of no more columns has no labels.
 
     Returns
     -------
@@ -101,12 +97,16 @@ def read_csv(path, label_column=None):
     ValueError
         If the column isn't there or a cell is no number; row and column are named.
     """
-    delimiter, first = first_line(path)
-    label = _column(path, first, label_column)
-    columns = [i for i in range(len(first)) if i != label]
+    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        first = next(csv.reader(file, delimiter=delimiter), [])
+    given = [i for i, cell in enumerate(first) if i > 0 or cell.strip()]
+    label = _column(path, first, label_column) if n_features is None or len(given) > n_features else None
+    columns = [i for i in given if i != label]
     if not columns:
         raise ValueError(f"{path} must have a column of numbers, received {first}")
-    header = isinstance(label_column, str) or not all(_is_number(first[i]) for i in columns)
+    by_name = label is not None and isinstance(label_column, str)
+    header = by_name or len(given) < len(first) or not all(_is_number(first[i]) for i in columns)
     options = {"delimiter": delimiter, "skiprows": int(header), "quotechar": '"', "comments": None, "ndmin": 2}
     try:
         with open(path, encoding="utf-8-sig") as file:

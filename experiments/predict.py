@@ -129,9 +129,7 @@ def read_array(path, item_shape, section):
     if suffix == ".npy":
         return load_npy(path), None
     if suffix in (".csv", ".tsv"):
-        module = load_module("arrays")
-        labelled = len(module.first_line(path)[1]) > item_shape[0]  # new rows have no labels, as a rule
-        return module.read_csv(path, section.get("label_column") if labelled else None)[0], None
+        return load_module("arrays").read_csv(path, section.get("label_column"), item_shape[0])[0], None
     if suffix != ".npz":
         raise ValueError(f"--array expects a .npy, .npz, .csv or .tsv file; got {path.name!r}.")
     arrays = read_arrays(path)

@@ -86,6 +86,15 @@ def test_csv_with_a_label_column(home, header, suffix):
     assert bunch.y.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("labels", [None, "y", 3])
+def test_the_index_of_a_table_is_no_feature(home, labels):
+    for names in (",a,b,y", " ,0,1,y"):
+        (home / "t.csv").write_text(f"{names}\n0,1.5,2,7\n1,3,4,8\n", encoding="utf-8")
+        bunch = load("arrays", home, path="t.csv", label_column=labels)
+        expected = [[1.5, 2.0, 7.0], [3.0, 4.0, 8.0]]
+        np.testing.assert_array_equal(bunch.X, np.array(expected)[:, : 3 if labels is None else 2])
+
+
 def test_csv_of_numbers_alone(home):
     for text in ("1,2\n3,4\n", "a,b\n1,2\n3,4", "\ufeff1,2\r\n3,4\r\n"):
         (home / "t.csv").write_text(text, encoding="utf-8")

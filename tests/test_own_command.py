@@ -118,13 +118,15 @@ def test_a_refused_run_does_not_stand_in_the_way_of_the_corrected_one(tmp_path, 
     assert main(["cluster", "--array", "rows.npy", "--n-clusters", "3", *small]) == 0
 
 
-def test_new_rows_of_a_table_may_have_labels_or_none(tmp_path, monkeypatch):
+@pytest.mark.parametrize("column", ["0", "y"])
+def test_new_rows_of_a_table_may_have_labels_or_none(tmp_path, monkeypatch, column):
     monkeypatch.chdir(tmp_path)
     rows = np.random.default_rng(0).normal(size=(40, 3)).round(3)
     lines = [f"{'ab'[i % 2]},{','.join(map(str, row))}" for i, row in enumerate(rows)]
     (tmp_path / "t.csv").write_text("y,p,q,r\n" + "\n".join(lines), encoding="utf-8")
     np.savetxt("new.csv", rows, delimiter=",", fmt="%g")
-    options = ["data.label_column=0", "cluster.n_members=1", "cluster.mode.hidden_units=[4]", "cluster.n_rounds=1"]
+    options = [f"data.label_column={column}", "cluster.n_members=1", "cluster.n_rounds=1"]
+    options.append("cluster.mode.hidden_units=[4]")
     assert main(["cluster", "--array", "t.csv", "--n-clusters", "2", "--set", *options]) == 0
     for name in ("t.csv", "new.csv"):
         assert main(["predict", "runs/t/seed_0", "--array", name, "--out", f"{name}.out"]) == 0
