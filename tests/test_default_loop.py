@@ -5,7 +5,8 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs, make_moons
 
-from kingdra_cluster import KingdraCluster, LadderIM
+from kingdra_cluster import KingdraCluster, LadderIM, rounds
+from kingdra_cluster.teaching import later_sets
 from kingdra_cluster.unsup_metrics import ACC
 
 MOONS, CLASSES = make_moons(300, noise=0.06, random_state=0)
@@ -47,13 +48,23 @@ def test_balance_rests_while_there_is_something_to_learn_from(fitted):
     assert "supervised" not in unsupervised.history_[0]["losses"]
 
 
-def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path):
+def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path, monkeypatch):
+    voters = []
+
     def kill(estimator, record):
         raise Killed
 
+    def watched(settings, state):
+        voters.append(None if state is None else state.voters)
+        return later_sets(settings, state)
+
+    monkeypatch.setattr(rounds, "later_sets", watched)
+    make(n_rounds=2, epochs_first_round=1, epochs_per_round=1).fit(MOONS)
     with pytest.raises(Killed):
         make(checkpoint_dir=tmp_path, callbacks=[kill]).fit(MOONS)
     resumed = make(checkpoint_dir=tmp_path).fit(MOONS)
+    assert [None if seen is None else seen.shape for seen in voters] == [None, (9, 300), None, (9, 300)]
+    np.testing.assert_array_equal(voters[1], voters[3])
     np.testing.assert_array_equal(resumed.probabilities_, fitted.probabilities_)
     np.testing.assert_array_equal(resumed.pseudo_labels_, fitted.pseudo_labels_)
 
