@@ -40,8 +40,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
-        or (as published) nothing, so that it is unsupervised.  More communities, three for each member's, vote with
-        the members on what "consensus" teaches next; of more than 100,000 rows a sample starts the members alone.
+        or (as published) nothing, so that it is unsupervised.  A hundred more such partitions vote with the members
+        on what "consensus" teaches next; of more than 100,000 rows a sample starts the members, and they vote alone.
     start_balance : float, default=0.7
         How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
         information of neighbours) where they are known to be even.

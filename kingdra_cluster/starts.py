@@ -14,7 +14,7 @@ from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
-VOTES = 4  # starts are made for a member, and vote: docs/kingdra.md measures others
+VOTES = 100  # at least, by starts like the members' own, on what is taught next: docs/kingdra.md measures others
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 

@@ -1,5 +1,7 @@
 """What a round teaches the members: which buckets, and under which names."""
 
+import math
+
 import numpy as np
 from joblib import delayed
 
@@ -72,7 +74,8 @@ def starting_sets(settings, X, seed, workers):
     seen = each_space(X, settings.spaces)[: settings.n_members]
     lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
     asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
-    options = {"balance": settings.start_balance, "seed": seed, "n_starts": VOTES if asked else 1}
+    n_starts = math.ceil(VOTES / settings.n_members) if asked else 1
+    options = {"balance": settings.start_balance, "seed": seed, "n_starts": n_starts}
     starts = workers(
         delayed(member_starts)(lists[member % len(lists)][1], n_clusters, member=member, **options)
         for member in range(settings.n_members)
@@ -81,7 +84,7 @@ def starting_sets(settings, X, seed, workers):
     for member, (classes, *_) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    return sets, np.concatenate([classes[1:] for classes in starts]) if asked else None
+    return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None
 
 
 def later_sets(settings, state):
