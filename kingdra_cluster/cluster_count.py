@@ -151,7 +151,7 @@ def _half_graph(neighbors, n_neighbors, seed):
     kept = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
     places = np.full(n, -1)
     places[kept] = np.arange(size)
-    lists = places[neighbors[kept]]
+    lists = np.where(neighbors[kept] >= 0, places[neighbors[kept]], -1)
     seen = lists >= 0
     return kept, neighbor_graph(np.where(seen & (np.cumsum(seen, axis=1) <= n_neighbors), lists, -1))
 

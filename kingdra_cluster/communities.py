@@ -135,7 +135,7 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
         How much clusters of like sizes are preferred when pieces are merged: see `merging.neighbor_information`.
     seed : int or numpy Generator
     n_times : int, default=1
-        Partitions that differ by the order in which rows move.  Later ones take a third of the time of the first.
+        Partitions that differ by the order in which rows move.  The first takes longest: it looks for resolutions.
 
     Returns
     -------
@@ -149,8 +149,7 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
     them may hold two clusters, and halve a third, and no row's move undoes that.  So eight times as many pieces are
     made, and merged so that a row's cluster says most about those of its neighbours; then rows move once more.
     """
-    n_clusters = check_integer("n_clusters", n_clusters, 1)
-    generator = np.random.default_rng(seed)
+    n_clusters, generator = check_integer("n_clusters", n_clusters, 1), np.random.default_rng(seed)
     whole, resolution = _communities_kept(graph, n_clusters, n_clusters, FIRST, generator)
     few, stray = min(PIECES * n_clusters, MOST_PIECES), _is_stray(graph, n_clusters)
     in_pieces = few >= 2 * n_clusters and whole.max() + 1 >= n_clusters
@@ -182,13 +181,12 @@ def _communities_kept(graph, n_wanted, most, first, generator, tries=TRIES):
         sizes = np.bincount(labels)
         large = np.count_nonzero(sizes >= smallest_size(sizes))
         if best is None or (best[0] < large if best[0] < n_wanted else n_wanted <= large <= best[0]):
-            best = large, labels, resolution
+            best = large, labels, resolution, sizes
         if n_wanted <= large <= most:
             break
         low, high = (resolution, high) if large < n_wanted else (low, resolution)
         resolution = (low + high) / 2
-    large, labels, resolution = best
-    sizes = np.bincount(labels)
+    _, labels, resolution, sizes = best
     return _without_leftovers(graph, labels, sizes < smallest_size(sizes)), np.exp(resolution)
 
 
@@ -293,7 +291,9 @@ def _numbered(labels):
 
 
 def _merged(graph, labels, n_clusters, resolution, balance):
-    """Merge groups until so many are left, then let rows move once more."""
+    """Merge groups, the smallest of very many left out, until so many are left, then let rows move once more."""
+    order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
+    labels = _numbered(np.where(np.isin(labels, order[max(MOST_PIECES, n_clusters) :]), -1, labels))
     pieces = merge_pieces(_links(graph, labels, int(labels.max()) + 1), n_clusters, balance)
     merged = np.append(pieces, -1)[labels]
     moved = _moved(graph, np.where(merged < 0, n_clusters, merged), resolution, np.random.default_rng(0))

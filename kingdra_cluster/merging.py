@@ -32,7 +32,7 @@ def neighbor_information(links, balance=1.0):
     >>> float(neighbor_information(np.eye(4)) / np.log(2))
     2.0
     """
-    joint = links / links.sum()
+    joint = links / (links.sum() or 1.0)
     return float(_xlogx(joint).sum() - (1 + balance) * _xlogx(joint.sum(axis=1)).sum())
 
 
@@ -65,7 +65,7 @@ def merge_pieces(links, n_clusters, balance):
     >>> merge_pieces(links, 2, balance=1.0).tolist()
     [0, 0, 1]
     """
-    joint = links / links.sum()
+    joint = links / (links.sum() or 1.0)
     return _moved(joint, _united(joint, n_clusters, balance), balance)
 
 

@@ -5,6 +5,8 @@ graph of neighbours follow the density of the rows instead and ask for little ba
 once; the members see other numbers of them and find their communities in another order, so that they err differently.
 """
 
+from hashlib import blake2b
+
 import numpy as np
 from scipy import sparse
 
@@ -15,6 +17,8 @@ from kingdra_cluster.neighbors import nearest_neighbors
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
 VOTES = 100  # at least, by starts like the members' own, on what is taught next: docs/kingdra.md measures others
+COPIES = 3  # of a row of X at most, its own and every other's, are among a row's neighbours
+BLOCK = 4096  # rows whose copies are dealt out at a time
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
@@ -38,7 +42,12 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
         The rows that were searched, ascending: all up to ``most``.
     neighbors : (m, k) int32
         Neighbours of each among them, nearest first (see `neighbor_metric`), as places in ``rows``; k is 20, or m - 1
-        if that is less.
+        if that is less; -1 fills a list that is short.
+
+    Notes
+    -----
+    Many equal rows would have nothing but each other for neighbours, and the graph would fall apart: at most three of
+    a list are copies of the same row.  An empty row of sparse data has no neighbours and is nobody's.
     """
     n = X.shape[0]
     check_integer("n_clusters", n_clusters, 1, n)
@@ -49,10 +58,54 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
         X = X[rows]
     if not sparse.issparse(X):
         X = np.asarray(X).reshape(len(rows), -1)
-    n_neighbors = min(max(NEIGHBORS), len(rows) - 1)
-    if n_neighbors == 0:
-        return rows, np.empty((1, 0), dtype=np.int32)
-    return rows, nearest_neighbors(X, n_neighbors, metric=neighbor_metric(X)).astype(np.int32)
+    metric, first, copy_of = neighbor_metric(X), *_distinct(X)
+    several = np.bincount(copy_of).max() > COPIES
+    places, searched = (first, X[first]) if several else (np.arange(len(rows)), X)
+    n_neighbors = min(max(NEIGHBORS), len(places) - 1)
+    lists = np.empty((len(places), 0), dtype=np.int32)
+    if n_neighbors > 0:
+        lists = nearest_neighbors(searched, n_neighbors, metric=metric).astype(np.int32)
+    own = np.arange(len(places))
+    if metric == "cosine":
+        empty = np.asarray(abs(searched).sum(axis=1)).ravel() == 0
+        lists = np.where(empty[:, None] | empty[lists], -1, lists)
+        own[empty] = -1
+    return rows, _with_copies(np.column_stack([own, lists]), copy_of) if several else lists
+
+
+def _distinct(X):
+    """Return the first (v,) of the rows of each kind, equal ones being of one kind, and the kind (m,) of every row."""
+    kinds, first = {}, []
+    copy_of = np.empty(X.shape[0], dtype=np.intp)
+    for row in range(X.shape[0]):
+        inside = slice(*X.indptr[row : row + 2]) if sparse.issparse(X) else None
+        content = X[row].tobytes() if inside is None else X.indices[inside].tobytes() + X.data[inside].tobytes()
+        copy_of[row] = kinds.setdefault(blake2b(content, digest_size=16).digest(), len(first))
+        if copy_of[row] == len(first):
+            first.append(row)
+    return np.array(first), copy_of
+
+
+def _with_copies(kinds, copy_of):
+    """Lists (m, k) of rows from the lists (v, k + 1) of kinds, the own one first: up to three rows of each kind."""
+    members, sizes = np.argsort(copy_of, kind="stable"), np.bincount(copy_of)
+    starts = np.cumsum(sizes) - sizes
+    rank = np.empty(len(copy_of), dtype=np.intp)
+    rank[members] = np.arange(len(copy_of)) - np.repeat(starts, sizes)
+    width = min(max(NEIGHBORS), len(copy_of) - 1)
+    found = np.full((len(copy_of), width), -1, dtype=np.int32)
+    turn = np.arange(COPIES)
+    for start in range(0, len(copy_of), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(copy_of)))
+        kind = kinds[copy_of[rows]][:, :, None]
+        is_own = np.arange(kinds.shape[1])[:, None] == 0
+        there = (kind >= 0) & (turn < sizes[kind] - is_own)
+        chosen = members[starts[kind] + (rank[rows][:, None, None] + is_own + turn) % sizes[kind]]
+        there, chosen = there.reshape(len(rows), -1), chosen.reshape(len(rows), -1)
+        place = np.cumsum(there, axis=1) - 1
+        row, column = np.nonzero(there & (place < width))
+        found[rows[row], place[row, column]] = chosen[row, column]
+    return found
 
 
 def neighbor_metric(X):

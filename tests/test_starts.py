@@ -1,5 +1,7 @@
 """Communities and starts: against oracles, and what they are for."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,9 +9,10 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs, make_moons
 
 from kingdra_cluster import starts
+from kingdra_cluster.cluster_count import estimate_n_clusters
 from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
-from kingdra_cluster.starts import community_starts, neighbor_lists, neighbor_metric
+from kingdra_cluster.starts import COPIES, community_starts, neighbor_lists, neighbor_metric
 from kingdra_cluster.unsup_metrics import ACC
 
 DIGITS = load_digits()
@@ -176,6 +179,61 @@ def test_empty_texts_do_not_become_everybodys_neighbours():
         "euclidean",
         "euclidean",
     )
+
+
+def test_rows_with_many_copies_do_not_take_the_graph_apart():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=1500)
+    X = np.rint(np.array([(0, 0), (20, 0), (0, 20)])[y] + 0.7 * rng.standard_normal((1500, 2)))
+    assert len(np.unique(X, axis=0)) < 100
+    for rows in (X, sparse.csr_matrix(X)):
+        neighbors = neighbor_lists(rows, 3)[1]
+        for member in range(4):
+            assert ACC(y, community_starts(neighbors, 3, member=member)[0]) == 1
+    assert estimate_n_clusters(X).n_clusters == 3
+    habits = rng.choice([0.1, 0.9], size=(3, 9))
+    answers = (rng.random((1500, 9)) < habits[y]).astype(np.uint8)
+    assert acc(y, community_starts(neighbor_lists(answers, 3)[1], 3)[0]) > 0.9
+
+
+def test_of_each_row_so_many_copies_are_in_a_list_and_never_the_row_itself():
+    X = np.repeat([0.0, 1.0, 5.0, 20.0], [40, 2, 1, 30])[:, None]
+    rows, lists = neighbor_lists(X, 2)
+    assert len(rows) == len(lists) == 73
+    for row, others in enumerate(lists):
+        others = others[others >= 0]
+        values, counts = np.unique(X[others], return_counts=True)
+        assert row not in others
+        assert len(set(others)) == len(others)
+        same = np.count_nonzero(X[row] == X) - 1
+        expected = {float(v): min(COPIES, same if v == X[row, 0] else np.count_nonzero(v == X)) for v in (0, 1, 5, 20)}
+        assert dict(zip(values.tolist(), counts.tolist(), strict=True)) == {v: n for v, n in expected.items() if n}
+    assert len(set(lists[:40, :3].ravel())) == 40, "every copy is somebody's neighbour"
+
+
+def test_empty_rows_of_sparse_data_have_no_neighbours_and_are_nobodys():
+    rng = np.random.default_rng(0)
+    topics = np.repeat([0, 1], 200)
+    own = (np.arange(80) < 40) == (topics[:, None] == 0)
+    X = np.where(own & (rng.random((400, 80)) < 0.2), rng.random((400, 80)), 0)
+    X[:60] = 0
+    for rows in (X, sparse.csr_matrix(X)):
+        lists = neighbor_lists(rows, 2)[1]
+        assert (lists[:60] == -1).all()
+        assert lists[60:].max() >= 60
+        assert not np.isin(lists, np.arange(60)).any()
+        labels = community_starts(lists, 2)[0]
+        assert (labels[:60] == -1).all()
+        assert acc(topics, labels) == 1
+
+
+def test_very_many_small_groups_are_clustered_in_time():
+    graph = sparse.kron(sparse.eye(3000), np.ones((4, 4)) - np.eye(4), format="csr")
+    began = time.process_time()
+    labels = cluster_graph(graph, 5)[0]
+    assert set(labels) == {-1, 0, 1, 2, 3, 4}
+    assert np.count_nonzero(labels >= 0) == 4 * 500
+    assert time.process_time() - began < 60
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 5])
