@@ -100,13 +100,14 @@ def read_csv(path, label_column=None, n_features=None):
     delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
     with open(path, newline="", encoding="utf-8-sig") as file:
         first = next(csv.reader(file, delimiter=delimiter), [])
-    given = [i for i, cell in enumerate(first) if i > 0 or cell.strip()]
+    given = list(range(len(first)))[_has_index(first) :]
     label = _column(path, first, label_column) if n_features is None or len(given) > n_features else None
     columns = [i for i in given if i != label]
     if not columns:
         raise ValueError(f"{path} must have a column of numbers, received {first}")
     by_name = label is not None and isinstance(label_column, str)
-    header = by_name or len(given) < len(first) or not all(_is_number(first[i]) for i in columns)
+    words = [first[i] for i in columns if first[i].strip() and not _is_number(first[i])]
+    header = bool(words) or by_name or len(given) < len(first)
     options = {"delimiter": delimiter, "skiprows": int(header), "quotechar": '"', "comments": None, "ndmin": 2}
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -179,6 +180,13 @@ def _column(path, first, label_column):
     if isinstance(label_column, int) and 0 <= label_column < len(first):
         return label_column
     raise ValueError(f"label_column must be a column of {path}: {first} or 0 to {len(first) - 1}; got {label_column!r}")
+
+
+def _has_index(first):
+    """Whether the cells of the first line name all columns but the first; numbers do so only as pandas counts."""
+    others = first[1:]
+    names = not all(map(_is_number, others)) or others == [str(i) for i in range(len(others))]
+    return bool(others) and not first[0].strip() and names
 
 
 def _is_number(cell):

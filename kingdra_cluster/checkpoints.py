@@ -5,6 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from sklearn.utils import check_random_state
+
+from kingdra_cluster.modes.base import LARGEST_SEED
 from kingdra_cluster.persistence import (
     data_hash,
     manifest,
@@ -50,6 +53,25 @@ def fit_identity(settings, mode, X, seed):
         **{f"version of {name}": value for name, value in run["versions"].items()},
         "version of kingdra_cluster": run["kingdra_cluster"],
     }
+
+
+def seed_of_fit(random_state, folder):
+    """Return the seed of a fit: drawn from ``random_state`` or, if that is None, the one with which it once began.
+
+    Parameters
+    ----------
+    random_state : int, RandomState or None
+    folder : path or None
+        Its folder of checkpoints.
+
+    Returns
+    -------
+    int
+    """
+    begun = None if folder is None else Path(folder) / "run.json"
+    if random_state is None and begun is not None and begun.is_file():
+        return read_json(begun, keys=("seed",))["seed"]
+    return check_random_state(random_state).randint(LARGEST_SEED)
 
 
 class Checkpoints:

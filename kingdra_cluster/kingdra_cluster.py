@@ -4,14 +4,13 @@ import warnings
 from copy import copy
 
 from sklearn.base import BaseEstimator, ClusterMixin, clone
-from sklearn.utils import check_random_state
 
-from kingdra_cluster.checkpoints import Checkpoints, fit_identity
+from kingdra_cluster.checkpoints import Checkpoints, fit_identity, seed_of_fit
 from kingdra_cluster.cluster_count import estimate_n_clusters, most_stable
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import member_classifier
 from kingdra_cluster.modes import MODES
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, clusterer_tags, learn_scale
+from kingdra_cluster.modes.base import ClusteringMode, clusterer_tags, learn_scale
 from kingdra_cluster.outputs import Outputs
 from kingdra_cluster.parallel import member_workers
 from kingdra_cluster.progress import count_line, detail_line, report, round_line
@@ -215,7 +214,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         """
         self.check_parameters()
         X = check_rows(self, X, reset=True)
-        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        seed = seed_of_fit(self.random_state, self.checkpoint_dir)
         check_spaces(self.spaces, X.shape[1])
         self.n_clusters_, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 METRICS = ("cosine", "euclidean")
+LARGEST = 1e300  # sums and powers of two beyond it overflow
 BLOCK_ENTRIES = 2**24  # entries of a block of rows: 64 MB in float32
 _DENSER_IS_DENSE = 0.1  # share of entries above which products of sparse blocks are slower than dense ones
 
@@ -49,7 +50,7 @@ class PreparedRows:
         largest = self._largest_entry(name)
         self.shift = 0.0 if like is None else like.shift
         if metric == "euclidean" and like is None and not self.is_sparse:
-            self.shift = self._mean_on_grid(largest)
+            self.shift = self._mean_on_grid()
         unit = _power_of_two(largest)  # keeps squares from overflow and underflow
         squares = self._squares(unit)
         if metric == "cosine":
@@ -86,7 +87,7 @@ class PreparedRows:
         return [slice(start, min(start + step, self.n_rows)) for start in range(0, self.n_rows, step)]
 
     def _largest_entry(self, name):
-        """Return the largest absolute entry, having seen that all are finite."""
+        """Return the largest absolute entry, having seen that all are finite and none too large."""
         largest = 0.0
         for rows in self._slices():
             entries = self.X[rows].data if self.is_sparse else self.X[rows]
@@ -94,15 +95,22 @@ class PreparedRows:
             if not np.isfinite(ends).all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows.start} to {rows.stop - 1}.")
             largest = max(largest, ends[0], -ends[1])
+        if largest > LARGEST:
+            raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size, got one of {largest:.3g}.")
         return largest
 
-    def _mean_on_grid(self, largest):
-        """Return the mean row in few bits, so that integers and what else is on a grid stay on one: exact ties."""
+    def _mean_on_grid(self):
+        """Return the mean row, every column in few bits of its range.
+
+        Integers and what else is on a grid stay on one: ties are exact.  A column's offset costs the others no digits.
+        """
         mean = np.zeros(self.n_features)
+        low, high = np.full((2, self.n_features), [[np.inf], [-np.inf]])
         for rows in self._slices():
             mean += self.X[rows].sum(axis=0, dtype=np.float64) / self.n_rows
-        step = _power_of_two(largest) / 128
-        return (np.rint(mean / step) * step).astype(self.working)
+            low, high = np.minimum(low, self.X[rows].min(axis=0)), np.maximum(high, self.X[rows].max(axis=0))
+        step = np.array([_power_of_two(reach) / 128 for reach in high - low])
+        return np.where(high > low, np.rint(mean / step) * step, low).astype(self.working)
 
     def _squares(self, unit):
         """Return the squared lengths of the shifted rows, in squared units."""

@@ -1,6 +1,9 @@
 """The last stage of `KingdraCluster`: RUC refines what the ensemble found."""
 
+import json
+import shutil
 import warnings
+from hashlib import sha256
 
 import numpy as np
 from joblib import delayed
@@ -9,6 +12,7 @@ from sklearn.base import clone
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import claim_threads
 from kingdra_cluster.modes import RUC
+from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import opened
 
 
@@ -50,12 +54,21 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
         Fitted.
     """
     refiner = refining_mode(ensemble.refine, ensemble.n_clusters_)
-    state = None if ensemble.checkpoint_dir is None else checkpoints.folder / "refinement"
+    state = None if ensemble.checkpoint_dir is None else _state_folder(checkpoints.folder, refiner)
     refiner.set_params(random_state=seed, checkpoint_dir=state, verbose=ensemble.verbose)
     target = checkpoints.folder / "refined"
     clustering = (ensemble.probabilities_, ensemble.pseudo_labels_)
     workers([delayed(_fit)(X, *clustering, refiner, target, ensemble.threads_per_member)])
     return RUC.load(target)
+
+
+def _state_folder(folder, refiner):
+    """Return where the state of a refinement is kept, after removing that of any other one."""
+    settings = json.dumps({name: jsonable(value) for name, value in refiner.get_params().items()}, sort_keys=True)
+    own = folder / f"refinement_{sha256(settings.encode()).hexdigest()[:16]}"
+    for other in set(folder.glob("refinement_*")) - {own}:
+        shutil.rmtree(other)
+    return own
 
 
 def _fit(X, probabilities, pseudo_labels, refiner, target, threads):

@@ -4,6 +4,8 @@ All take a Keras model that maps rows to probabilities (or logits), such as the 
 change no entry by more than ``eps``.
 """
 
+from functools import lru_cache, partial
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -164,12 +166,18 @@ def _climb(classifier, X, labels, eps, step_size, steps, bounds, from_logits, ge
     if generator is not None:
         changed = np.clip(X + generator.uniform(-eps, eps, X.shape).astype(np.float32), lowest, highest)
     rows, labels, step_size = tf.constant(changed), tf.constant(labels, tf.int32), tf.constant(step_size, tf.float32)
+    direction = _compiled_direction(classifier)
     for _ in range(steps):
-        rows = tf.clip_by_value(rows + step_size * _direction(classifier, rows, labels, from_logits), lowest, highest)
+        rows = tf.clip_by_value(rows + step_size * direction(rows, labels, from_logits), lowest, highest)
     return rows.numpy()
 
 
-@tf.function
+@lru_cache(maxsize=1)
+def _compiled_direction(classifier):
+    """Return `_direction` of a classifier, whose weights it keeps alive: no more than those of the last one."""
+    return tf.function(partial(_direction, classifier))
+
+
 def _direction(classifier, rows, labels, from_logits):
     """Return the sign of the gradient of ``log sum_other p - log p_label``, which rises as the label gets unlikely.
 

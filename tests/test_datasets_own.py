@@ -106,6 +106,7 @@ def test_csv_of_numbers_alone(home):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
+        (",2,3\n4,5,6\n", {}, r"t\.csv must hold numbers"),
         ("1,2\n3,x\n", {}, r"t\.csv must hold numbers.*row 1, column 2"),
         ("1,2\n3\n", {}, r"t\.csv must hold numbers"),
         ("a,b\n1,2\n3,4\n", {"label_column": "c"}, r"label_column must be a column of .*\['a', 'b'\]"),

@@ -116,6 +116,14 @@ def test_no_gradient_flows_into_targets():
     assert tape.gradient(total, targets) is None
 
 
+@pytest.mark.parametrize(("n_clusters", "temperature"), [(100, 0.05), (10, 0.02)])
+def test_sharpening_as_much_as_one_likes_gives_numbers(n_clusters, temperature):
+    even = np.full((1, n_clusters), 1 / n_clusters, "float32")
+    np.testing.assert_allclose(losses.sharpen(even, temperature), even, rtol=1e-6)
+    even[0, 1] *= 2
+    np.testing.assert_allclose(losses.sharpen(even, temperature), np.eye(n_clusters)[[1]], atol=1e-4)
+
+
 def test_sharpening_keeps_certainty_and_ignorance_and_stands_zeros():
     for row in ([1.0, 0, 0], [1 / 3] * 3, [0.5, 0.5, 0]):
         np.testing.assert_allclose(losses.sharpen(np.array(row, "float32")), row, atol=1e-6)

@@ -69,6 +69,16 @@ def half_done(blobs, tmp_path):
     return tmp_path / "fit"
 
 
+def test_without_a_seed_a_killed_fit_goes_on_with_the_one_it_began_with(blobs, tmp_path):
+    with pytest.raises(Killed):
+        make(tmp_path, random_state=None, callbacks=kill_after(0)).fit(blobs)
+    begun = json.loads((tmp_path / "run.json").read_text())["seed"]
+    seen = []
+    make(tmp_path, random_state=None, callbacks=[lambda _, record: seen.append(record["round"])]).fit(blobs)
+    assert seen == [0, 1, 2, 3], "the round that was finished is only reported"
+    assert json.loads((tmp_path / "run.json").read_text())["seed"] == begun
+
+
 @pytest.mark.parametrize("round_index", [0, 1, 2, 3])
 def test_a_fit_killed_after_a_round_goes_on_to_the_same_bits(blobs, undisturbed, tmp_path, round_index):
     with pytest.raises(Killed):

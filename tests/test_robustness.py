@@ -1,5 +1,8 @@
 """Attacks on classifiers whose worst case can be written down."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -157,3 +160,14 @@ def test_unknown_attacks_and_no_steps_are_refused():
         accuracy_under_attack(model, X, margin > 0, [0.1], attack="cw")
     with pytest.raises(ValueError, match="steps must be an integer of at least 1"):
         pgd(model, X, np.zeros(5, int), 0.1, steps=0)
+
+
+def test_attacked_classifiers_are_let_go():
+    gone = []
+    for _ in range(3):
+        classifier = linear_classifier(np.eye(2))
+        fgsm(classifier, np.zeros((2, 2)), np.zeros(2, int), 0.1)
+        gone.append(weakref.ref(classifier))
+    del classifier
+    gc.collect()
+    assert [reference() is None for reference in gone] == [True, True, False], "all but the last"

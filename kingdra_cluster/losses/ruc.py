@@ -16,7 +16,8 @@ def sharpen(probabilities, temperature=0.5):
     >>> sharpen(np.array([[0.5, 0.3, 0.2]])).numpy().round(4).tolist()
     [[0.6579, 0.2368, 0.1053]]
     """
-    powers = ops.power(probabilities, 1.0 / temperature)
+    largest = ops.max(probabilities, axis=-1, keepdims=True)
+    powers = ops.power(probabilities / largest, 1.0 / temperature)  # the largest is 1: they never all underflow
     return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 
