@@ -34,6 +34,7 @@ from kingdra_cluster.unsup_metrics import ACC, NMI, purity  # noqa: E402
 POLICIES = {
     "default": {},
     "one round": {"n_rounds": 1},
+    "members vote alone": {"start_votes": 0},
     "unsupervised start": {"start": None},
     "sure rows alone": {"labeller": "cores"},
     "published labeller": {"labeller": "published"},

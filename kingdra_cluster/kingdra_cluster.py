@@ -39,11 +39,13 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Trainings in all, the first one included.
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
-        or (as published) nothing, so that it is unsupervised.  A hundred more such partitions vote with the members
-        on what "consensus" teaches next; of more than 100,000 rows a sample starts the members, and they vote alone.
+        or (as published) nothing, so that it is unsupervised.
     start_balance : float, default=0.7
         How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
         information of neighbours) where they are known to be even.
+    start_votes : int, default=100
+        Communities, the members' among them, that vote with the members on what "consensus" teaches in the second
+        round; 0: the members vote alone, as they do on more than 100,000 rows, of which a sample starts them.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
         least, and 1,000 and 500 steps.
@@ -150,6 +152,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         n_rounds=2,
         start="communities",
         start_balance=0.7,
+        start_votes=100,
         epochs_first_round=None,
         epochs_per_round=None,
         labeller="consensus",
@@ -175,6 +178,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.n_rounds = n_rounds
         self.start = start
         self.start_balance = start_balance
+        self.start_votes = start_votes
         self.epochs_first_round = epochs_first_round
         self.epochs_per_round = epochs_per_round
         self.low_agreement = low_agreement

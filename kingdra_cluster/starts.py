@@ -16,7 +16,6 @@ from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
-VOTES = 100  # at least, by starts like the members' own, on what is taught next: docs/kingdra.md measures others
 COPIES = 3  # of a row of X at most, its own and every other's, are among a row's neighbours
 BLOCK = 4096  # rows whose copies are dealt out at a time
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page

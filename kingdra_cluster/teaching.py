@@ -11,7 +11,7 @@ from kingdra_cluster.members import member_starts
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
-from kingdra_cluster.starts import VOTES, neighbor_lists
+from kingdra_cluster.starts import neighbor_lists
 
 
 class BucketMemory:
@@ -65,8 +65,8 @@ def starting_sets(settings, X, seed, workers):
     sets : list of (rows, classes), or None
         A labelled set for each member; None if the first round is unsupervised.
     voters : (n_voters, n) int, or None
-        -1 where one has no opinion.  None where none will be asked: nothing but the sure rows will be taught, or there
-        are more rows than are searched for neighbours.
+        -1 where one has no opinion.  None where none will be asked: the members vote alone, nothing but the sure rows
+        will be taught, or there are more rows than are searched for neighbours.
     """
     if settings.start is None:
         return None, None
@@ -74,7 +74,7 @@ def starting_sets(settings, X, seed, workers):
     seen = each_space(X, settings.spaces)[: settings.n_members]
     lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
     asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
-    n_starts = math.ceil(VOTES / settings.n_members) if asked else 1
+    n_starts = max(1, math.ceil(settings.start_votes / settings.n_members)) if asked else 1
     options = {"balance": settings.start_balance, "seed": seed, "n_starts": n_starts}
     starts = workers(
         delayed(member_starts)(lists[member % len(lists)][1], n_clusters, member=member, **options)

@@ -173,6 +173,7 @@ OTHERS = [
     ("KingdraCluster", "confidence_threshold", 1.5, "at most 1"),
     ("KingdraCluster", "shared_mapping", "no", "must be"),
     ("KingdraCluster", "start_balance", -1.0, "at least 0"),
+    ("KingdraCluster", "start_votes", -1, "at least 0"),
     ("KingdraCluster", "n_jobs", "two", "must be"),
     ("KingdraCluster", "n_jobs", 1.5, "must be"),
     ("KingdraCluster", "n_jobs", 0, "must be|no meaning"),
