@@ -1,8 +1,8 @@
 """What the neighbours of the rows can give before any network is trained: the start of the members, by itself.
 
 For each data set of a configuration (`configs/kingdra_ladder_im_<name>.json`) and seed: the share of neighbours of the
-same class, k-means, the mean of the members' communities, their aligned vote and that of a hundred, with the seconds
-that each takes, and the estimated number of clusters.
+same class, k-means, the mean of a hundred communities, the aligned votes of all and of some of them, the seconds that
+they take, and the estimated number of clusters.
 
     python benchmarks/starts.py digits reuters_r8 [--seeds 0 1 2] [--data-home HOME] [--output FILE.json]
     python benchmarks/starts.py --smoke
@@ -26,25 +26,24 @@ from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
 from kingdra_cluster.communities import BALANCE  # noqa: E402
 from kingdra_cluster.neighbors import neighbor_accuracy  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
-from kingdra_cluster.starts import VOTES, community_starts, neighbor_lists  # noqa: E402
+from kingdra_cluster.starts import community_starts, neighbor_lists  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 
-N_MEMBERS = 10
-OTHERS = (0.4, 1.0)  # balances beside the default
+N_MEMBERS, STARTS = 10, 10  # of each: a hundred votes, as many as by default
+OTHERS = (0.4, 1.0)  # balances beside the default, each with one start a member
+SOME, CHOICES = (10, 20, 40), 10  # so many of the starts vote alone, chosen at random so many times
 HEAD = (
     "data",
     "seed",
     "neighbours",
     "k-means",
     "mean start",
-    "vote of starts",
-    "vote of more",
+    "vote of all",
     *(f"vote at {balance:g}" for balance in OTHERS),
     "clusters",
     "estimate",
     "interval",
     "s",
-    "s of more",
 )
 
 
@@ -71,16 +70,17 @@ def measure(name, data, n_clusters, seed):
     began = time.perf_counter()
     rows, lists = neighbor_lists(data.X, n_clusters, seed)
     truth = data.truth[rows]
-    labels = starts_of_all(lists, n_clusters, seed, BALANCE)
-    vote = vote_of(labels, n_clusters)
+    starts = starts_of_all(lists, n_clusters, seed, BALANCE, STARTS)
+    vote = vote_of(starts, n_clusters)
     seconds = time.perf_counter() - began
-    more = vote_of(starts_of_all(lists, n_clusters, seed, BALANCE, VOTES // N_MEMBERS), n_clusters)
-    seconds_of_more = time.perf_counter() - began - 2 * seconds
+    generator, votes = np.random.default_rng(seed), {}
+    for size in SOME:
+        chosen = [starts[generator.choice(len(starts), size, replace=False)] for _ in range(CHOICES)]
+        votes[f"vote of {size}"] = [ACC(truth, vote_of(some, n_clusters)) for some in chosen]
     others = {}
     for balance in OTHERS:
-        others[f"vote at {balance:g}"] = ACC(
-            truth, vote_of(starts_of_all(lists, n_clusters, seed, balance), n_clusters)
-        )
+        few = vote_of(starts_of_all(lists, n_clusters, seed, balance), n_clusters)
+        others[f"vote at {balance:g}"] = ACC(truth, few)
     count = estimate_n_clusters(data.X, seed=seed)
     return {
         "data": name,
@@ -88,15 +88,14 @@ def measure(name, data, n_clusters, seed):
         "rows": len(data.truth),
         "neighbours": neighbor_accuracy(lists[:, :10], truth),
         "k-means": ACC(data.truth, kmeans_labels(data.X, n_clusters, seed)),
-        "mean start": float(np.mean([ACC(truth, own) for own in labels])),
-        "vote of starts": ACC(truth, vote),
-        "vote of more": ACC(truth, more),
+        "mean start": float(np.mean([ACC(truth, own) for own in starts])),
+        **votes,
+        "vote of all": ACC(truth, vote),
         **others,
         "clusters": n_clusters,
         "estimate": count.n_clusters,
         "interval": list(count.interval),
         "s": seconds,
-        "s of more": seconds_of_more,
     }
 
 
