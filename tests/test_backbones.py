@@ -115,6 +115,39 @@ def test_an_unknown_application_is_told_the_nearest():
         application("resnet50")
 
 
+@pytest.mark.parametrize(
+    "module_and_name",
+    ["mobilenet_v2.MobileNetV2", "resnet50.ResNet50", "densenet.DenseNet121", "efficientnet.EfficientNetB0"],
+)
+def test_an_application_takes_images_from_0_to_1(module_and_name, monkeypatch):
+    module, name = module_and_name.split(".")
+
+    def small(include_top, weights, input_shape, pooling):
+        inputs = keras.Input(input_shape)
+        return keras.Model(inputs, keras.layers.Flatten()(inputs))
+
+    small.__module__ = getattr(keras.applications, name).__module__
+    monkeypatch.setattr(keras.applications, name, small)
+    images = np.random.default_rng(0).integers(0, 256, size=(3, 4, 4, 3)).astype("float32")
+    expected = getattr(keras.applications, module).preprocess_input(images.copy())
+    model = make_backbone(name, (4, 4, 3), seed=0)
+    np.testing.assert_allclose(model.predict(images / 255, verbose=0), expected.reshape(3, -1), atol=1e-4)
+    assert n_trainable(model) == 0
+    copy = make_backbone(model, (4, 4, 3), seed=1)
+    np.testing.assert_array_equal(copy.predict(images / 255, verbose=0), model.predict(images / 255, verbose=0))
+
+
+def test_an_application_is_saved_and_read_without_code(tmp_path):
+    model = application("MobileNetV2", (32, 32, 3), seed=0)
+    assert model.output_shape == (None, 1280)
+    model.save(tmp_path / "model.keras")
+    images = np.random.default_rng(0).random((2, 32, 32, 3), dtype="float32")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
+    assert same_weights(application("MobileNetV2", (32, 32, 3), seed=0), model)
+    assert application("MobileNetV2", (32, 32, 1), seed=0).input_shape == (None, 32, 32, 1)
+
+
 def test_make_backbone_takes_names_options_and_models():
     assert make_backbone("mlp", (4,), seed=0).output_shape == (None, 512)
     options = {"name": "mlp", "hidden_units": [8]}

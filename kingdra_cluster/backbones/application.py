@@ -1,6 +1,9 @@
 """The networks of keras.applications, by name."""
 
+import sys
+
 import keras
+import numpy as np
 
 from kingdra_cluster.backbones.seeds import integer_seeds
 from kingdra_cluster.validation import check_choice
@@ -16,7 +19,8 @@ def application(name, input_shape=(224, 224, 3), *, weights=None, seed=None):
     name : str
         Such as "MobileNetV2" or "ResNet50".
     input_shape : tuple of three int, default=(224, 224, 3)
-        Height, width and channels of an image; images come as the application's own ``preprocess_input`` gives them.
+        Height, width and channels of an image, with entries from 0 to 1; colours first go through the application's own
+        ``preprocess_input``, as a layer that is not trained.
     weights : {None, "imagenet"} or path, default=None
         None: random ones; "imagenet": downloaded by Keras.
     seed : int or None, default=None
@@ -35,7 +39,26 @@ def application(name, input_shape=(224, 224, 3), *, weights=None, seed=None):
     check_choice("name", name, APPLICATIONS)
     build = getattr(keras.applications, name)
     model = build(include_top=False, weights=weights, input_shape=tuple(input_shape), pooling="avg")
-    return copy_model(model, seed, keep_weights=weights is not None)
+    model = copy_model(model, seed, keep_weights=weights is not None)
+    images = keras.Input(tuple(input_shape))
+    return keras.Model(images, model(_preprocessing(build, images)), name=model.name)
+
+
+def _preprocessing(build, images):
+    """Return images, with entries from 0 to 1, as an application takes them; grey ones only get the range 0 to 255.
+
+    What ``preprocess_input`` does, scales, shifts and an order of the colours, is read off from what it makes of black,
+    red, green and blue.
+    """
+    if images.shape[-1] != 3:
+        return keras.layers.Rescaling(255.0, name="preprocessing")(images)
+    colours = 255.0 * np.concatenate([np.zeros((1, 3)), np.eye(3)])[:, None, None].astype(np.float32)
+    module = sys.modules[build.__module__]
+    black, *others = np.asarray(module.preprocess_input(colours, data_format="channels_last"))[:, 0, 0]
+    layer = keras.layers.Conv2D(3, 1, kernel_initializer="zeros", trainable=False, name="preprocessing")
+    preprocessed = layer(images)
+    layer.set_weights([(np.stack(others) - black)[None, None], black])
+    return preprocessed
 
 
 def copy_model(model, seed=None, *, keep_weights=True):
