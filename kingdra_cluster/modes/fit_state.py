@@ -12,24 +12,27 @@ FREE_ARGUMENTS = {"checkpoint_dir", "random_state", "verbose"}
 FILE = "fit.npz"
 
 
-def fit_identity(estimator, seed, **data):
-    """Return what a state must share with a fit to be its own: arguments, seed, versions and a hash of each array.
+def fit_identity(estimator, seed, network, **data):
+    """Return what a state must share with a fit to be its own: arguments, seed, versions, and hashes of its start.
 
     Parameters
     ----------
     estimator : BaseEstimator
     seed : int
         What ``random_state`` came to.
+    network : keras.Model
+        Untrained: of a backbone that is a model the arguments say nothing.
     **data : arrays or CSR matrices
         What is fitted, by name.
     """
     arguments = {name: value for name, value in estimator.get_params().items() if name not in FREE_ARGUMENTS}
     run = manifest()
+    weights = np.concatenate([weight.ravel() for weight in network.get_weights()])
     return {
         "estimator": type(estimator).__name__,
         "seed": seed,
         **{name: jsonable(value) for name, value in arguments.items()},
-        **{name: data_hash(value) for name, value in data.items()},
+        **{name: data_hash(value) for name, value in {**data, "weights": weights}.items()},
         **{f"version of {name}": value for name, value in run["versions"].items()},
         "version of kingdra_cluster": run["kingdra_cluster"],
     }

@@ -266,7 +266,7 @@ class NNM(ClusteringMode):
         state = [*network.variables, *network.optimizer.variables, *kept]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            identity = fit_identity(self, seed, X=X, neighbors=neighbors, held_out=judged)
+            identity = fit_identity(self, seed, network, X=X, neighbors=neighbors, held_out=judged)
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
             batches = self._batches(X, neighbors, seed=(seed, epoch), scale=self.scale_, rows=trained)

@@ -237,8 +237,7 @@ class RUC(ClusteringMode):
             variables += [*network.variables, *harness.optimizer.variables]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            weights = np.concatenate([weight.ravel() for weight in networks[0].get_weights()])
-            identity = fit_identity(self, seed, X=X, y=start, clean=self.clean_start_, weights=weights)
+            identity = fit_identity(self, seed, networks[0], X=X, y=start, clean=self.clean_start_)
             self.history_ = load_fit(self.checkpoint_dir, identity, variables)
         for epoch in range(len(self.history_), self.n_epochs):
             records = []

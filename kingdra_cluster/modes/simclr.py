@@ -227,7 +227,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         state = [*network.variables, *network.optimizer.variables]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            identity = fit_identity(self, seed, X=X)
+            identity = fit_identity(self, seed, network, X=X)
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
             terms = network.fit(self._batches(X, seed, epoch), epochs=1, shuffle=False, verbose=0).history
