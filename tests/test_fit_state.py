@@ -1,10 +1,13 @@
-"""The folder in which a mode keeps the state of its fit: whose it is."""
+"""The folder in which a mode keeps the state of its fit: whose it is, and that nobody else uses it."""
+
+import os
 
 import keras
 import numpy as np
 import pytest
 
 from kingdra_cluster import NNM, RUC, SimCLR
+from kingdra_cluster.modes.fit_state import own_folder
 
 pytestmark = [
     pytest.mark.usefixtures("eager"),
@@ -31,3 +34,25 @@ def test_a_backbone_of_other_weights_is_another_fit(fit, blobs, tmp_path):
     fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
     with pytest.raises(ValueError, match="belongs to another fit: weights was"):
         fit(blobs, backbone=backbone(1), checkpoint_dir=tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks")
+@each_mode
+def test_a_folder_in_use_is_refused_until_its_user_has_gone(fit, blobs, tmp_path):
+    with own_folder(tmp_path), pytest.raises(RuntimeError, match=r"checkpoint_dir=.* is in use by another fit"):
+        fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
+    with pytest.raises(FloatingPointError):
+        fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path, learning_rate=1e30)
+    fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
+
+
+@each_mode
+def test_what_a_kill_left_half_written_is_removed_and_nothing_else(fit, blobs, tmp_path):
+    half, mine, other = tmp_path / ".unfinished-x.npz", tmp_path / ".mine", tmp_path / "other" / ".unfinished-y.npz"
+    other.parent.mkdir()
+    for path in (half, mine, other):
+        path.write_text("")
+    fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
+    assert not half.exists()
+    assert mine.exists()
+    assert other.exists()  # perhaps of a fit that runs

@@ -1,11 +1,20 @@
 """The state of one fit in one file, so that a killed fit goes on where it was and ends with the same bits."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from kingdra_cluster.persistence import data_hash, manifest, read_arrays, write_arrays
+from kingdra_cluster.persistence import (
+    data_hash,
+    lock_folder,
+    manifest,
+    read_arrays,
+    remove_unfinished,
+    unlock_folder,
+    write_arrays,
+)
 from kingdra_cluster.saving import jsonable
 
 FREE_ARGUMENTS = {"checkpoint_dir", "random_state", "verbose"}
@@ -36,6 +45,31 @@ def fit_identity(estimator, seed, network, **data):
         **{f"version of {name}": value for name, value in run["versions"].items()},
         "version of kingdra_cluster": run["kingdra_cluster"],
     }
+
+
+@contextmanager
+def own_folder(folder):
+    """Keep other fits out of a ``checkpoint_dir``, cleared of what killed ones left half written, while a block runs.
+
+    Parameters
+    ----------
+    folder : path or None
+        None does nothing.
+
+    Raises
+    ------
+    RuntimeError
+        If another fit is using it.
+    """
+    if folder is None:
+        yield
+        return
+    handle = lock_folder(folder)
+    try:
+        remove_unfinished(folder)
+        yield
+    finally:
+        unlock_folder(handle)
 
 
 def save_fit(folder, identity, history, variables):

@@ -11,7 +11,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
 from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
 from kingdra_cluster.progress import report
@@ -216,7 +216,8 @@ class RUC(ClusteringMode):
         if clean is None and embeddings is None and self.split in VOTED:
             embeddings = features_of(X, self.backbone, self.scale_)
         self.clean_start_ = clean_rows(self, start, embeddings, clean, pseudo_labels)
-        self._train(X, start, seed)
+        with own_folder(self.checkpoint_dir):
+            self._train(X, start, seed)
         self._label(X)
         lost = np.setdiff1d(start.argmax(axis=1), self.labels_)
         if lost.size:

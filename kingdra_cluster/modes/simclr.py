@@ -11,7 +11,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.batches import RowBatches
 from kingdra_cluster.modes.base import LARGEST_SEED, check_loss, learn_scale, predict_rows
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
@@ -175,7 +175,8 @@ class SimCLR(TransformerMixin, BaseEstimator):
         self.scale_ = learn_scale(X, self.scale)
         n_steps = self.n_epochs * len(self._batches(X, seed, 0))
         network = self.make_network(X.shape[1:], seed, n_steps)
-        self._train(network, X, seed)
+        with own_folder(self.checkpoint_dir):
+            self._train(network, X, seed)
         self.backbone_, self.projection_ = network.backbone, network.projection
         return self
 
