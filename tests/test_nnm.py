@@ -122,6 +122,14 @@ def test_images_and_a_backbone_of_the_users(dtype, channels):
         model.predict(np.zeros((2, 8, 9, channels), dtype))
     with pytest.raises(ValueError, match="backbone must take rows of shape"):
         cluster(images[:, :7], 2, backbone=backbone)
+    if dtype == "uint8":
+        with pytest.raises(ValueError, match="X must be uint8 or reach to 255, .* received float64 up to 0"):
+            model.predict(images / 255)
+        np.testing.assert_array_equal(model.predict(images.astype("float32")), model.labels_)
+        model.predict(np.zeros((1, 8, 8, channels)))  # black is black
+    else:
+        with pytest.raises(ValueError, match="X must lie between 0 and 1, .* received uint8"):
+            model.predict((images * 255).astype("uint8"))
 
 
 # A killed fit

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.batches import RowBatches
-from kingdra_cluster.modes.base import LARGEST_SEED, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.base import LARGEST_SEED, check_image_type, check_loss, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
@@ -187,6 +187,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         shape = self.backbone_.input_shape[1:]
         if X.shape[1:] != shape:
             raise ValueError(f"X must have rows of shape {shape}; received {X.shape[1:]}")
+        check_image_type(X, self.scale_)
         scaled = keras.layers.Rescaling(1.0 / self.scale_)
         return predict_rows(keras.Sequential([keras.Input(shape), scaled, self.backbone_]), X)
 
