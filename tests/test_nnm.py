@@ -9,6 +9,7 @@ from sklearn.base import clone
 from kingdra_cluster import NNM, KingdraCluster
 from kingdra_cluster.members import train_member
 from kingdra_cluster.modes import fit_state, nnm
+from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import spread
 from kingdra_cluster.unsup_metrics import ACC
 
@@ -98,6 +99,14 @@ def test_neighbours_and_held_out_rows_of_the_users(blobs):
         **second.history_[0], "score": 0, "head": 0, "clusters": 0
     }  # fmt: skip
     assert first.history_[0]["score"] != second.history_[0]["score"]
+    unseen = NeighborBatches(
+        blobs, neighbors, n_heads=1, n_clusters=3, with_global=False, batch_size=30, seed=(0,),
+        rows=np.setdiff1d(rows, held_out),
+    )  # fmt: skip
+    for _ in range(5):
+        fed = np.concatenate([unseen[index][0]["neighbor"] for index in range(len(unseen))])
+        assert not (fed[:, None] == blobs[held_out].astype("float32")).all(axis=2).any()
+        unseen.on_epoch_end()
 
 
 @pytest.mark.usefixtures("eager")
