@@ -192,7 +192,7 @@ class RUC(ClusteringMode):
             Labels from 0 to ``n_clusters - 1``, or probabilities: a clustering.  None is k-means of the rows.
         clean : array-like of bool, shape (n,), optional
             Rows to believe at first; None applies ``split``.
-        embeddings : array-like of shape (n, n_embedding), optional
+        embeddings : array-like or CSR matrix of shape (n, n_embedding), optional
             In which the split looks for neighbours; None is the features of a backbone that is a model, or else X.
         pseudo_labels : array-like of int, shape (n,), optional
             Of a graph, such as ``KingdraCluster.pseudo_labels_``: -1 where a row is in no core.  For a split by cores.
