@@ -1,6 +1,5 @@
 """Checkpoints of a fit: one folder a round, one file a finished member, valid only for the same data and settings."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,19 +9,16 @@ from sklearn.utils import check_random_state
 from kingdra_cluster.modes.base import LARGEST_SEED
 from kingdra_cluster.persistence import (
     data_hash,
+    lock_folder,
     manifest,
     read_arrays,
     read_json,
     remove_unfinished,
+    unlock_folder,
     write_arrays,
     write_json,
 )
 from kingdra_cluster.saving import jsonable
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 FREE_ARGUMENTS = {"mode", "refine", "n_jobs", "checkpoint_dir", "callbacks", "random_state", "verbose"}
 
@@ -98,14 +94,13 @@ class Checkpoints:
     def __init__(self, folder, identity):
         self._temporary = tempfile.TemporaryDirectory(prefix="kingdra_cluster-") if folder is None else None
         self.folder = Path(folder or self._temporary.name)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
+        self._lock = lock_folder(self.folder)
         try:
             self._check(identity)
         except BaseException:
             self.close()
             raise
-        remove_unfinished(self.folder)
+        remove_unfinished(self.folder, *self.folder.glob("round_*"))
         self._prune()  # a kill may have come in between
 
     def _check(self, identity):
@@ -167,29 +162,7 @@ class Checkpoints:
 
     def close(self):
         """Let others use the folder; remove a temporary one."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        unlock_folder(self._lock)
+        self._lock = None
         if self._temporary is not None:
             self._temporary.cleanup()
-
-
-def _lock(folder):
-    """Return a handle that keeps other fits out of a folder until it is closed, or its process ends in any way.
-
-    None where the system has no such locks.
-    """
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise RuntimeError(
-            f"checkpoint_dir={str(folder)!r} is in use by another fit; wait for it or stop it"
-        ) from error
-    except OSError:  # a file system without locks
-        os.close(handle)
-        return None
-    return handle

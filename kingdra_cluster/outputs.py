@@ -63,7 +63,7 @@ class Outputs:
             ``label``, ``confidence`` (largest probability), ``sure`` (whether the row has a pseudo-label) and
             ``pseudo_label`` (``<NA>`` where it has none).
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "pseudo_labels_")
         import pandas
 
         sure = self.pseudo_labels_ >= 0
@@ -94,7 +94,7 @@ class Outputs:
         ValueError, FileExistsError, ImportError
             If the format is unknown or cannot be had, or there is something at ``path``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "members_")
         from kingdra_cluster.exporting import averaged_model, export_model
 
         answering = (self.members_, self.mappings_, self.spaces)

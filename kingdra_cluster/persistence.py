@@ -12,6 +12,11 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 HASH_BYTES = 2**24
 UNFINISHED = ".unfinished-"  # how the names of files begin that are still being written
 
@@ -63,10 +68,44 @@ def naming(path):
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def remove_unfinished(folder):
-    """Remove what writers that were killed have left in a folder and below."""
-    for path in Path(folder).rglob(f"{UNFINISHED}*"):
-        path.unlink(missing_ok=True)
+def remove_unfinished(*folders):
+    """Remove what writers that were killed have left in some folders."""
+    for folder in folders:
+        for path in Path(folder).glob(f"{UNFINISHED}*"):
+            path.unlink(missing_ok=True)
+
+
+def lock_folder(folder):
+    """Return a handle that keeps other fits out of a folder until `unlock_folder`, or its process ends in any way.
+
+    The folder is made if there is none.  None where the system has no such locks.
+
+    Raises
+    ------
+    RuntimeError
+        If another fit, in this process or another one of this machine, is using the folder.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise RuntimeError(
+            f"checkpoint_dir={str(folder)!r} is in use by another fit; wait for it or stop it"
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
+
+
+def unlock_folder(handle):
+    """Let others use the folder that `lock_folder` returned a handle of."""
+    if handle is not None:
+        os.close(handle)
 
 
 def _umask():

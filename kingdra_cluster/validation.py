@@ -117,7 +117,7 @@ def check_rows(estimator, X, *, reset, images=False):
     estimator : BaseEstimator
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
-        Whether to learn the number (and names) of the features, which makes an earlier fit's networks void, or to hold
+        Whether to learn the number (and names) of the features, which makes an earlier fit's results void, or to hold
         X against those learnt.
     images : bool, default=False
         Whether X may also have the shape (n, height, width, 1 or 3).
@@ -129,7 +129,7 @@ def check_rows(estimator, X, *, reset, images=False):
     options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
     X = validate_data(estimator, X, reset=reset, **options)
     if reset:
-        for name in ("classifier_", "members_"):
+        for name in ("classifier_", "members_", "pseudo_labels_", "backbone_", "projection_"):
             vars(estimator).pop(name, None)
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from kingdra_cluster import NNM, KingdraCluster
 from kingdra_cluster.members import train_member
 from kingdra_cluster.modes import fit_state, nnm
+from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import spread
 from kingdra_cluster.unsup_metrics import ACC
 
@@ -98,6 +99,14 @@ def test_neighbours_and_held_out_rows_of_the_users(blobs):
         **second.history_[0], "score": 0, "head": 0, "clusters": 0
     }  # fmt: skip
     assert first.history_[0]["score"] != second.history_[0]["score"]
+    unseen = NeighborBatches(
+        blobs, neighbors, n_heads=1, n_clusters=3, with_global=False, batch_size=30, seed=(0,),
+        rows=np.setdiff1d(rows, held_out),
+    )  # fmt: skip
+    for _ in range(5):
+        fed = np.concatenate([unseen[index][0]["neighbor"] for index in range(len(unseen))])
+        assert not (fed[:, None] == blobs[held_out].astype("float32")).all(axis=2).any()
+        unseen.on_epoch_end()
 
 
 @pytest.mark.usefixtures("eager")
@@ -122,6 +131,14 @@ def test_images_and_a_backbone_of_the_users(dtype, channels):
         model.predict(np.zeros((2, 8, 9, channels), dtype))
     with pytest.raises(ValueError, match="backbone must take rows of shape"):
         cluster(images[:, :7], 2, backbone=backbone)
+    if dtype == "uint8":
+        with pytest.raises(ValueError, match="X must be uint8 or reach to 255, .* received float64 up to 0"):
+            model.predict(images / 255)
+        np.testing.assert_array_equal(model.predict(images.astype("float32")), model.labels_)
+        model.predict(np.zeros((1, 8, 8, channels)))  # black is black
+    else:
+        with pytest.raises(ValueError, match="X must lie between 0 and 1, .* received uint8"):
+            model.predict((images * 255).astype("uint8"))
 
 
 # A killed fit

@@ -146,6 +146,12 @@ def test_a_fit_that_failed_answers_nothing(blobs):
     model.set_params(callbacks=[lambda *_: 1 / 0])
     with pytest.raises(ZeroDivisionError):
         model.fit(blobs[:60])
-    for call in (lambda: model.predict(blobs), lambda: model.save("never")):
+    for call in (lambda: model.predict(blobs), lambda: model.save("never"), lambda: model.export("never")):
+        with pytest.raises(NotFittedError):
+            call()
+    model.set_params(n_clusters=91)
+    with pytest.raises(ValueError, match="at least n_clusters=91 rows"):
+        model.fit(blobs)
+    for call in (model.to_dataframe, lambda: model.export("never")):
         with pytest.raises(NotFittedError):
             call()

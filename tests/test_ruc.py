@@ -106,18 +106,6 @@ def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels)
     assert elsewhere.all()
 
 
-def test_the_vote_reaches_no_further_than_a_part_of_a_cluster():
-    from kingdra_cluster.clean_split import metric_split
-    from kingdra_cluster.modes.ruc_start import clean_rows
-
-    rng = np.random.default_rng(0)
-    for n_rows, n_clusters, expected in ((900, 3, 60), (9000, 3, 100), (10, 3, 1)):
-        rows, labels = rng.normal(size=(n_rows, 5)), rng.integers(0, n_clusters, n_rows)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        found = clean_rows(RUC(n_clusters), np.eye(n_clusters)[labels], 3 * rows, None)
-        np.testing.assert_array_equal(found, metric_split(rows, labels, expected))
-
-
 @pytest.mark.usefixtures("eager")
 @pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")
 @pytest.mark.parametrize("clean", [True, False])

@@ -91,6 +91,18 @@ def test_weights_are_the_confidence_of_the_last_pass_stretched_to_one():
     np.testing.assert_allclose(table.weight, [[0, 0, 0, 0], [0, 1, 0.4, 0.8]], atol=1e-6)
 
 
+def test_rows_that_no_pass_has_seen_count_for_nothing():
+    table = RowTable(4)
+    table.note(np.array([2, 0, 3], "int32"), 1, np.array([0.6, 0.5, 0.9], "float32"))  # row 1 was in a ragged batch
+    table.end_pass(1)
+    np.testing.assert_allclose(table.weight, [[0, 0, 0, 0], [0, 0, 0.25, 1]], atol=1e-6)
+    table.note(np.array([1], "int32"), 1, np.array([0.7], "float32"))
+    table.end_pass(1)
+    np.testing.assert_allclose(table.weight, [[0, 0, 0, 0], [0, 0.5, 0.25, 1]], atol=1e-6)
+    table.end_pass(0)
+    assert not np.asarray(table.weight)[0].any()
+
+
 def test_the_table_can_be_rebuilt_from_its_config():
     table = RowTable(7, name="rows")
     again = RowTable.from_config(table.get_config())

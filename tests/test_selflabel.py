@@ -86,6 +86,17 @@ def test_images(tmp_path):
     np.testing.assert_array_equal(model.predict(images), model.labels_)
 
 
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_images_of_another_type_than_the_classifiers_are_refused(scale):
+    images = np.random.default_rng(0).integers(0, 255, (40, 4, 4, 1), dtype=np.uint8)
+    fitting, other = (images, images / 255) if scale == 255 else (images / 255, images)
+    layers = [keras.layers.Rescaling(1 / scale, name="scale"), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    start = keras.Sequential([keras.Input((4, 4, 1)), *layers])
+    refine(fitting, start, threshold=0.1, n_epochs=1)
+    with pytest.raises(ValueError, match="X must be uint8" if scale == 255 else "X must lie between 0 and 1"):
+        refine(other, start, threshold=0.1, n_epochs=1)
+
+
 def test_nothing_sure_is_told_and_changes_next_to_nothing(blobs):
     start = make_classifier(np.zeros((4, 3)))
     with pytest.warns(PseudoLabelWarning, match=r"no row was ever sure at threshold=0\.99"):

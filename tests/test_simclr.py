@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from kingdra_cluster import NNM, SimCLR
 from kingdra_cluster.augment import simclr_view
@@ -130,8 +131,12 @@ def test_images_in_grey_and_colour_of_any_scale(channels):
     assert model.scale_ == 255
     assert model.transform(images).shape == (30, 6)
     np.testing.assert_allclose(np.linalg.norm(model.project(images), axis=1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="X must be uint8 or reach to 255"):
+        model.transform(images / 255)
     unit = learn((images / 255).astype("float32"), backbone={"name": "convnet", "widths": (4, 6)}, n_epochs=1)
     np.testing.assert_allclose(unit.project(images / 255.0), model.project(images), atol=1e-4)
+    with pytest.raises(ValueError, match="X must lie between 0 and 1"):
+        unit.transform(images)
 
 
 def test_the_backbone_goes_on_into_matching(blobs):
@@ -176,6 +181,17 @@ def test_a_killed_fit_goes_on_to_the_same_bits(blobs, tmp_path, monkeypatch):
     assert resumed.history_ == whole.history_
     with pytest.raises(ValueError, match="belongs to another fit: learning_rate was 0.05 there and is 0.1 here"):
         learn(blobs, learning_rate=0.1, checkpoint_dir=tmp_path)
+
+
+def test_a_fit_that_failed_answers_nothing(blobs, tmp_path):
+    model = SimCLR(**TINY)
+    for _ in ("first", "again"):
+        with pytest.raises(FloatingPointError, match="training diverged"):
+            model.set_params(learning_rate=1e30).fit(blobs)
+        for call in (lambda: model.transform(blobs), lambda: model.project(blobs), lambda: model.save(tmp_path / "no")):
+            with pytest.raises(NotFittedError):
+                call()
+        model.set_params(learning_rate=0.05, verbose=True).fit(blobs).transform(blobs)
 
 
 # Views and arguments

@@ -33,6 +33,19 @@ def learn_scale(X, scale):
     return root_mean_square(X)
 
 
+def check_image_type(X, scale):
+    """Raise ``ValueError`` if X holds images of the other type than those from which ``scale`` was learnt."""
+    if X.ndim == 2:
+        return
+    if scale == 1:
+        if X.dtype == np.uint8:
+            raise ValueError("X must lie between 0 and 1, as the images of the fit did; received uint8")
+    elif X.dtype.kind == "f" and 0 < X.max() <= 1:
+        raise ValueError(
+            f"X must be uint8 or reach to 255, as the images of the fit did; received {X.dtype} up to {X.max():g}"
+        )
+
+
 def predict_rows(classifier, X):
     """Return the class probabilities of every row; a row's answer never depends on its company.
 
@@ -163,6 +176,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         X = check_rows(self, X, reset=False, images=self.takes_images)
         if X.shape[1:] != self.classifier_.input_shape[1:]:
             raise ValueError(f"X must have rows of shape {self.classifier_.input_shape[1:]}; received {X.shape[1:]}")
+        check_image_type(X, self.scale_)
         return predict_rows(self.classifier_, X)
 
     def predict(self, X):

@@ -1,38 +1,75 @@
 """The state of one fit in one file, so that a killed fit goes on where it was and ends with the same bits."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from kingdra_cluster.persistence import data_hash, manifest, read_arrays, write_arrays
+from kingdra_cluster.persistence import (
+    data_hash,
+    lock_folder,
+    manifest,
+    read_arrays,
+    remove_unfinished,
+    unlock_folder,
+    write_arrays,
+)
 from kingdra_cluster.saving import jsonable
 
 FREE_ARGUMENTS = {"checkpoint_dir", "random_state", "verbose"}
 FILE = "fit.npz"
 
 
-def fit_identity(estimator, seed, **data):
-    """Return what a state must share with a fit to be its own: arguments, seed, versions and a hash of each array.
+def fit_identity(estimator, seed, network, **data):
+    """Return what a state must share with a fit to be its own: arguments, seed, versions, and hashes of its start.
 
     Parameters
     ----------
     estimator : BaseEstimator
     seed : int
         What ``random_state`` came to.
+    network : keras.Model
+        Untrained: of a backbone that is a model the arguments say nothing.
     **data : arrays or CSR matrices
         What is fitted, by name.
     """
     arguments = {name: value for name, value in estimator.get_params().items() if name not in FREE_ARGUMENTS}
     run = manifest()
+    weights = np.concatenate([weight.ravel() for weight in network.get_weights()])
     return {
         "estimator": type(estimator).__name__,
         "seed": seed,
         **{name: jsonable(value) for name, value in arguments.items()},
-        **{name: data_hash(value) for name, value in data.items()},
+        **{name: data_hash(value) for name, value in {**data, "weights": weights}.items()},
         **{f"version of {name}": value for name, value in run["versions"].items()},
         "version of kingdra_cluster": run["kingdra_cluster"],
     }
+
+
+@contextmanager
+def own_folder(folder):
+    """Keep other fits out of a ``checkpoint_dir``, cleared of what killed ones left half written, while a block runs.
+
+    Parameters
+    ----------
+    folder : path or None
+        None does nothing.
+
+    Raises
+    ------
+    RuntimeError
+        If another fit is using it.
+    """
+    if folder is None:
+        yield
+        return
+    handle = lock_folder(folder)
+    try:
+        remove_unfinished(folder)
+        yield
+    finally:
+        unlock_folder(handle)
 
 
 def save_fit(folder, identity, history, variables):

@@ -8,7 +8,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import NNMNetwork, judge_heads
 from kingdra_cluster.modes.nnm_rows import check_neighbors, mined_neighbors, neighbors_among, split_rows
@@ -242,7 +242,8 @@ class NNM(ClusteringMode):
             neighbors = neighbors_among(space, trained, self.n_neighbors, self.metric)
         else:
             neighbors = check_neighbors(neighbors, X.shape[0])
-        kept = self._train(network, X, neighbors, trained, judged, seed)
+        with own_folder(self.checkpoint_dir):
+            kept = self._train(network, X, neighbors, trained, judged, seed)
         self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
         for variable, value in zip(network.variables, kept, strict=True):
             variable.assign(value)
@@ -266,7 +267,7 @@ class NNM(ClusteringMode):
         state = [*network.variables, *network.optimizer.variables, *kept]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            identity = fit_identity(self, seed, X=X, neighbors=neighbors, held_out=judged)
+            identity = fit_identity(self, seed, network, X=X, neighbors=neighbors, held_out=judged)
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
             batches = self._batches(X, neighbors, seed=(seed, epoch), scale=self.scale_, rows=trained)

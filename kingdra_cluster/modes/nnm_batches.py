@@ -19,7 +19,7 @@ class NeighborBatches(RowBatches):
     ----------
     X : array or CSR matrix of shape (n, ...)
     neighbors : (n, n_neighbors) int
-        Of a row, itself and these, one is drawn an epoch.
+        Of a row, itself and these, one is drawn an epoch; the row itself where that is none of ``rows``.
     n_heads, n_clusters : int
     with_global : bool
         Whether batches bring the nearest row's answers.
@@ -45,7 +45,8 @@ class NeighborBatches(RowBatches):
         generator = np.random.default_rng([*self.seed, self.epoch * self.passes + number, 1])
         drawn = generator.integers(self.neighbors.shape[1] + 1, size=self.X.shape[0])
         rows = np.arange(self.X.shape[0])
-        self.beside = np.where(drawn == 0, rows, self.neighbors[rows, drawn - 1])
+        beside = np.where(drawn == 0, rows, self.neighbors[rows, drawn - 1])
+        self.beside = np.where(np.isin(beside, self.rows), beside, rows)
 
     def align(self, network):
         """Name the classes of the labelled set for every head as the head itself does."""

@@ -11,7 +11,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
 from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
 from kingdra_cluster.progress import report
@@ -192,7 +192,7 @@ class RUC(ClusteringMode):
             Labels from 0 to ``n_clusters - 1``, or probabilities: a clustering.  None is k-means of the rows.
         clean : array-like of bool, shape (n,), optional
             Rows to believe at first; None applies ``split``.
-        embeddings : array-like of shape (n, n_embedding), optional
+        embeddings : array-like or CSR matrix of shape (n, n_embedding), optional
             In which the split looks for neighbours; None is the features of a backbone that is a model, or else X.
         pseudo_labels : array-like of int, shape (n,), optional
             Of a graph, such as ``KingdraCluster.pseudo_labels_``: -1 where a row is in no core.  For a split by cores.
@@ -216,7 +216,8 @@ class RUC(ClusteringMode):
         if clean is None and embeddings is None and self.split in VOTED:
             embeddings = features_of(X, self.backbone, self.scale_)
         self.clean_start_ = clean_rows(self, start, embeddings, clean, pseudo_labels)
-        self._train(X, start, seed)
+        with own_folder(self.checkpoint_dir):
+            self._train(X, start, seed)
         self._label(X)
         lost = np.setdiff1d(start.argmax(axis=1), self.labels_)
         if lost.size:
@@ -237,8 +238,7 @@ class RUC(ClusteringMode):
             variables += [*network.variables, *harness.optimizer.variables]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            weights = np.concatenate([weight.ravel() for weight in networks[0].get_weights()])
-            identity = fit_identity(self, seed, X=X, y=start, clean=self.clean_start_, weights=weights)
+            identity = fit_identity(self, seed, networks[0], X=X, y=start, clean=self.clean_start_)
             self.history_ = load_fit(self.checkpoint_dir, identity, variables)
         for epoch in range(len(self.history_), self.n_epochs):
             records = []

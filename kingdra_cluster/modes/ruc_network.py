@@ -34,9 +34,9 @@ class RowTable(keras.layers.Layer):
     clean : (n_rows,) float32
         1 where the label is believed.
     confidence : (2, n_rows) float32
-        How sure each network was of each row when it last helped the other.
+        How sure each network was of each row when it last helped the other; -1 if it has not seen the row.
     weight : (2, n_rows) float32
-        How far each network corrects the labels of clean rows, in [0, 1].
+        How far each network corrects the labels of clean rows, in [0, 1]; 0 for rows not seen.
     """
 
     def __init__(self, n_rows, **options):
@@ -45,7 +45,8 @@ class RowTable(keras.layers.Layer):
         new = self.add_weight
         self.labels = new(shape=(n_rows,), dtype="int32", initializer="zeros", trainable=False, name="labels")
         self.clean = new(shape=(n_rows,), initializer="zeros", trainable=False, name="clean")
-        self.confidence = new(shape=(2, n_rows), initializer="zeros", trainable=False, name="confidence")
+        unseen = keras.initializers.Constant(-1.0)
+        self.confidence = new(shape=(2, n_rows), initializer=unseen, trainable=False, name="confidence")
         self.weight = new(shape=(2, n_rows), initializer="zeros", trainable=False, name="weight")
         self.built = True
 
@@ -71,10 +72,11 @@ class RowTable(keras.layers.Layer):
         self.confidence.assign(ops.stack([updated if k == helper else self.confidence[k] for k in (0, 1)]))
 
     def end_pass(self, helper):
-        """Turn what was noted in a pass into weights: min-max normalised over the rows."""
+        """Turn what was noted in a pass into weights: min-max normalised over the rows seen so far."""
         confidence = self.confidence[helper]
-        low, high = ops.min(confidence), ops.max(confidence)
-        normalised = (confidence - low) / ops.maximum(high - low, 1e-7)
+        seen = confidence >= 0
+        low, high = ops.min(ops.where(seen, confidence, 1.0)), ops.max(confidence)
+        normalised = ops.where(seen, (confidence - low) / ops.maximum(high - low, 1e-7), 0.0)
         self.weight.assign(ops.stack([normalised if k == helper else self.weight[k] for k in (0, 1)]))
 
     def _write(self, variable, rows, values):

@@ -9,8 +9,9 @@ from sklearn.cluster import KMeans
 
 from kingdra_cluster.batches import chunks, dense_rows
 from kingdra_cluster.checks import check_probabilities, check_row_labels
-from kingdra_cluster.clean_split import confidence_split, core_split, metric_split
+from kingdra_cluster.clean_split import confidence_split, core_split
 from kingdra_cluster.exceptions import PseudoLabelWarning
+from kingdra_cluster.neighbors import nearest_neighbors, neighbor_votes
 
 MOST_NEIGHBORS = 100
 VOTED, CONFIDENT, CORES = ("metric", "hybrid", "voted_cores"), ("confidence", "hybrid"), ("cores", "voted_cores")
@@ -55,12 +56,13 @@ def starting_point(X, y, n_clusters, seed):
 
 
 def features_of(X, backbone, scale):
-    """Return what the vote compares, (n, n_embedding) float32: features of a backbone that is a model, or else X."""
+    """Return what the vote compares, (n, n_embedding): features of a backbone that is a model, or else X itself."""
+    if not isinstance(backbone, keras.Model):
+        return X if sparse.issparse(X) else X.reshape(X.shape[0], -1)
     parts = []
     for rows in chunks(X.shape[0], 256):
         block = dense_rows(X, rows, scale)
-        features = np.asarray(backbone(block, training=False)) if isinstance(backbone, keras.Model) else block
-        parts.append(features.reshape(len(block), -1))
+        parts.append(np.asarray(backbone(block, training=False)).reshape(len(block), -1))
     return np.concatenate(parts)
 
 
@@ -72,7 +74,7 @@ def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None)
     settings : RUC
         Its ``split``, ``confidence_threshold`` and ``n_neighbors``.
     start : array of shape (n, n_clusters)
-    embeddings : array-like of shape (n, n_embedding), optional
+    embeddings : array-like or CSR matrix of shape (n, n_embedding), optional
         Compared by cosine; a split that asks the neighbours wants it.
     clean : array-like of shape (n,), optional
         The user's own mask, instead of a split.
@@ -117,13 +119,28 @@ def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None)
 
 
 def _voted(settings, labels, embeddings):
-    """Return where the neighbours' vote agrees with the label."""
-    embeddings = np.asarray(embeddings)
-    if embeddings.ndim != 2 or len(embeddings) != len(labels):
-        raise ValueError(f"embeddings must have the shape ({len(labels)}, n_embedding), got {embeddings.shape}.")
-    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    """Return where no label outnumbers the row's own in the vote of the row and its neighbours."""
+    embeddings = _check_embeddings(embeddings, len(labels))
     fifth = max(1, min(MOST_NEIGHBORS, len(labels) // (5 * settings.n_clusters)))
-    return metric_split(unit, labels, fifth if settings.n_neighbors is None else settings.n_neighbors)
+    voters = min(fifth if settings.n_neighbors is None else settings.n_neighbors, len(labels))
+    if voters == 1:
+        return np.ones(len(labels), dtype=bool)
+    votes = neighbor_votes(nearest_neighbors(embeddings, voters - 1), labels, settings.n_clusters)
+    rows = np.arange(len(labels))
+    votes[rows, labels] += 1
+    return votes[rows, labels] == votes.max(axis=1)
+
+
+def _check_embeddings(embeddings, n_rows):
+    embeddings = embeddings if sparse.issparse(embeddings) else np.asarray(embeddings)
+    if embeddings.ndim != 2 or embeddings.shape[0] != n_rows or embeddings.shape[1] == 0:
+        raise ValueError(f"embeddings must have the shape ({n_rows}, n_embedding), got {embeddings.shape}.")
+    if embeddings.dtype.kind not in "fiub":
+        raise TypeError(f"embeddings must be numbers, got the data type {embeddings.dtype}.")
+    entries = embeddings.data if sparse.issparse(embeddings) else embeddings
+    if not np.isfinite([entries.min(initial=0), entries.max(initial=0)]).all():
+        raise ValueError("embeddings must be finite, got NaN or infinity among them.")
+    return embeddings
 
 
 def _check_mask(clean, n_rows):

@@ -10,7 +10,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.backbones.application import copy_model
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import PseudoLabelWarning
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
+from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_image_type, check_loss, learn_scale
 from kingdra_cluster.modes.selflabel_network import SelfLabelNetwork
 from kingdra_cluster.optimizers import FusedAdam
 from kingdra_cluster.validation import Real, check_flag, check_number, check_numbers, check_rows
@@ -142,6 +142,9 @@ class SelfLabel(ClusteringMode):
         X = check_rows(self, X, reset=True, images=True)
         if X.shape[1:] != self.classifier.input_shape[1:]:
             raise ValueError(f"X must have rows of shape {self.classifier.input_shape[1:]}; received {X.shape[1:]}")
+        for layer in self.classifier.layers:
+            if isinstance(layer, keras.layers.Rescaling) and layer.name == "scale":  # as the modes name it
+                check_image_type(X, 1 / layer.scale)
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         self.scale_ = learn_scale(X, self.scale)
         network = copy_model(self.classifier, seed)

@@ -10,12 +10,21 @@ from sklearn.utils.validation import check_is_fitted
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.batches import RowBatches
-from kingdra_cluster.modes.base import LARGEST_SEED, check_loss, learn_scale, predict_rows
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, save_fit
+from kingdra_cluster.modes.base import LARGEST_SEED, check_image_type, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
-from kingdra_cluster.validation import Integral, Real, check_choice, check_flag, check_number, check_numbers, check_rows
+from kingdra_cluster.validation import (
+    Integral,
+    Real,
+    check_choice,
+    check_flag,
+    check_number,
+    check_numbers,
+    check_rows,
+    check_verbose,
+)
 
 LAST_RATE = 1e-3  # of the first: where the cosine ends
 
@@ -121,7 +130,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
-        counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1, "verbose": 0}
+        counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1}
         check_numbers(self, {name: (Integral, least) for name, least in counts.items()})
         check_numbers(self, dict.fromkeys(("jitter", "noise_std", "weight_decay"), (Real, 0)))
         for name in ("temperature", "learning_rate"):
@@ -130,6 +139,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         check_number("feature_dropout", self.feature_dropout, Real, 0, maximum=0.99)
         check_number("momentum", self.momentum, Real, 0, maximum=1)
         check_flag("flip", self.flip)
+        check_verbose(self.verbose)
         if self.scale is not None:
             check_choice("scale", self.scale, ["rms"])
 
@@ -175,27 +185,30 @@ class SimCLR(TransformerMixin, BaseEstimator):
         self.scale_ = learn_scale(X, self.scale)
         n_steps = self.n_epochs * len(self._batches(X, seed, 0))
         network = self.make_network(X.shape[1:], seed, n_steps)
-        self._train(network, X, seed)
+        with own_folder(self.checkpoint_dir):
+            self._train(network, X, seed)
         self.backbone_, self.projection_ = network.backbone, network.projection
         return self
 
     def transform(self, X):
         """Return the backbone's features of every row, (n, n_features) float32."""
-        check_is_fitted(self)
+        check_is_fitted(self, "backbone_")
         X = check_rows(self, X, reset=False, images=True)
         shape = self.backbone_.input_shape[1:]
         if X.shape[1:] != shape:
             raise ValueError(f"X must have rows of shape {shape}; received {X.shape[1:]}")
+        check_image_type(X, self.scale_)
         scaled = keras.layers.Rescaling(1.0 / self.scale_)
         return predict_rows(keras.Sequential([keras.Input(shape), scaled, self.backbone_]), X)
 
     def project(self, X):
         """Return the vectors of length 1 that were contrasted, (n, n_outputs); SCAN and NNM mine neighbours in them."""
+        check_is_fitted(self, "backbone_")
         return predict_rows(self.projection_, self.transform(X))
 
     def save(self, folder):
         """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all."""
-        check_is_fitted(self)
+        check_is_fitted(self, "backbone_")
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
@@ -227,7 +240,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         state = [*network.variables, *network.optimizer.variables]
         self.history_, identity = [], None
         if self.checkpoint_dir is not None:
-            identity = fit_identity(self, seed, X=X)
+            identity = fit_identity(self, seed, network, X=X)
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
             terms = network.fit(self._batches(X, seed, epoch), epochs=1, shuffle=False, verbose=0).history

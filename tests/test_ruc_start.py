@@ -1,0 +1,34 @@
+"""Where RUC starts: the vote of the neighbours, on rows as they are."""
+
+import numpy as np
+from scipy import sparse
+
+from kingdra_cluster import RUC
+from kingdra_cluster.clean_split import metric_split
+from kingdra_cluster.modes.ruc_start import clean_rows, features_of
+
+
+def test_the_vote_reaches_no_further_than_a_part_of_a_cluster():
+    rng = np.random.default_rng(0)
+    for n_rows, n_clusters, expected in ((900, 3, 60), (9000, 3, 100), (10, 3, 1)):
+        rows, labels = rng.normal(size=(n_rows, 5)), rng.integers(0, n_clusters, n_rows)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        start = np.eye(n_clusters)[labels]
+        voted = metric_split(rows, labels, expected)
+        np.testing.assert_array_equal(clean_rows(RUC(n_clusters), start, 3 * rows), voted)
+        np.testing.assert_array_equal(clean_rows(RUC(n_clusters), start, sparse.csr_matrix(rows)), voted)
+
+
+def test_the_vote_on_the_rows_themselves_neither_copies_nor_fills_them(monkeypatch):
+    X = sparse.random(300, 5000, density=0.01, format="csr", random_state=0)
+    fill = sparse.csr_matrix.toarray
+
+    def refuse(matrix, *arguments, **options):
+        assert matrix.shape[1] != 5000, "made dense"
+        return fill(matrix, *arguments, **options)
+
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", refuse)
+    assert features_of(X, None, 1.0) is X
+    assert clean_rows(RUC(3), np.eye(3)[np.arange(300) % 3], X).shape == (300,)
+    images = np.zeros((5, 4, 4, 3), np.uint8)
+    assert np.shares_memory(features_of(images, "resnet18", 255.0), images)
