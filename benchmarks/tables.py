@@ -102,14 +102,18 @@ def kills(report):
 
 def starts(report):
     """Return what neighbours and communities give before any training, over the seeds of each data set."""
-    head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start", "vote of 10 starts"]
-    head += ["vote of 100", "10 at balance 0.4", "10 at balance 1"]
+    head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start"]
+    head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100", "of 10, balance 0.4", "of 10, balance 1"]
     groups = {}
     for line in report["lines"]:
         groups.setdefault(line["data"], []).append(line)
-    names = ("neighbours", "k-means", "mean start", "vote of starts", "vote of more", "vote at 0.4", "vote at 1")
+    names = ("neighbours", "k-means", "mean start", *head[5:8], "vote of all", "vote at 0.4", "vote at 1")
     return head, [
-        [data, lines[0]["rows"], *(_spread([100 * line[name] for line in lines]) for name in names)]
+        [
+            data,
+            lines[0]["rows"],
+            *(_spread([100 * x for line in lines for x in np.ravel(line[name])]) for name in names),
+        ]
         for data, lines in groups.items()
     ]
 

@@ -16,9 +16,9 @@ pytestmark = [
 TINY = {"batch_size": 30, "n_epochs": 1, "random_state": 0}
 ROWS = np.arange(90)[:, None]
 MODES = {
-    "simclr": lambda X, **options: SimCLR(hidden_units=6, **TINY, **options).fit(X),
-    "nnm": lambda X, **options: NNM(3, n_heads=2, **TINY, **options).fit(X, neighbors=(ROWS + [1, 2]) % 90),
-    "ruc": lambda X, **options: RUC(3, **TINY, **options).fit(X, np.repeat([0, 1, 2], 30)),
+    "simclr": lambda X, **options: SimCLR(hidden_units=6, **{**TINY, **options}).fit(X),
+    "nnm": lambda X, **options: NNM(3, n_heads=2, **{**TINY, **options}).fit(X, neighbors=(ROWS + [1, 2]) % 90),
+    "ruc": lambda X, **options: RUC(3, **{**TINY, **options}).fit(X, np.repeat([0, 1, 2], 30)),
 }
 each_mode = pytest.mark.parametrize("fit", MODES.values(), ids=MODES)
 
@@ -34,6 +34,12 @@ def test_a_backbone_of_other_weights_is_another_fit(fit, blobs, tmp_path):
     fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
     with pytest.raises(ValueError, match="belongs to another fit: weights was"):
         fit(blobs, backbone=backbone(1), checkpoint_dir=tmp_path)
+
+
+@each_mode
+def test_without_a_seed_a_fit_goes_on_with_the_one_it_began_with(fit, blobs, tmp_path):
+    losses = [fit(blobs, random_state=None, checkpoint_dir=tmp_path / folder).history_[-1]["loss"] for folder in "aab"]
+    assert losses[0] == losses[1] != losses[2]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks")

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils import check_random_state
 
+from kingdra_cluster.modes.base import LARGEST_SEED
 from kingdra_cluster.persistence import (
     data_hash,
     lock_folder,
@@ -45,6 +47,14 @@ def fit_identity(estimator, seed, network, **data):
         **{f"version of {name}": value for name, value in run["versions"].items()},
         "version of kingdra_cluster": run["kingdra_cluster"],
     }
+
+
+def seed_of_fit(estimator):
+    """Return the seed of a fit: drawn from ``random_state`` or, if that is None, that of the fit that is to go on."""
+    begun = None if estimator.checkpoint_dir is None else Path(estimator.checkpoint_dir) / FILE
+    if estimator.random_state is None and begun is not None and begun.is_file():
+        return json.loads(str(read_arrays(begun, ["identity"])["identity"]))["seed"]
+    return check_random_state(estimator.random_state).randint(LARGEST_SEED)
 
 
 @contextmanager

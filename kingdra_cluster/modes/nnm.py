@@ -2,13 +2,12 @@
 
 import keras
 import numpy as np
-from sklearn.utils import check_random_state
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.losses.cluster_entropy import check_prior
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
+from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.nnm_batches import NeighborBatches
 from kingdra_cluster.modes.nnm_network import NNMNetwork, judge_heads
 from kingdra_cluster.modes.nnm_rows import check_neighbors, mined_neighbors, neighbors_among, split_rows
@@ -232,7 +231,7 @@ class NNM(ClusteringMode):
         """
         self.check_parameters()
         X = check_rows(self, X, reset=True, images=True)
-        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        seed = seed_of_fit(self)
         self.scale_ = learn_scale(X, self.scale)
         network = self.make_network(X.shape[1:], seed)
         trained, judged = split_rows(X.shape[0], held_out, seed)

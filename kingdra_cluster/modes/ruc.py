@@ -5,13 +5,12 @@ from functools import partial
 
 import keras
 import numpy as np
-from sklearn.utils import check_random_state
 
 from kingdra_cluster import augment
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import CollapseWarning
-from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_loss, learn_scale
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
+from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
 from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
 from kingdra_cluster.progress import report
@@ -210,7 +209,7 @@ class RUC(ClusteringMode):
         X = check_rows(self, X, reset=True, images=True)
         if X.ndim > 2 and self.backbone is None:
             raise ValueError(f'images want a backbone, such as "resnet18"; received X of shape {X.shape} and none')
-        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        seed = seed_of_fit(self)
         self.scale_ = learn_scale(X, self.scale)
         start = starting_point(X, y, self.n_clusters, seed)
         if clean is None and embeddings is None and self.split in VOTED:

@@ -4,14 +4,13 @@ from functools import partial
 
 import keras
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.batches import RowBatches
-from kingdra_cluster.modes.base import LARGEST_SEED, check_image_type, check_loss, learn_scale, predict_rows
-from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit
+from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
 from kingdra_cluster.saving import jsonable, load_folder, save_folder
@@ -181,7 +180,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         """
         self.check_parameters()
         X = check_rows(self, X, reset=True, images=True)
-        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        seed = seed_of_fit(self)
         self.scale_ = learn_scale(X, self.scale)
         n_steps = self.n_epochs * len(self._batches(X, seed, 0))
         network = self.make_network(X.shape[1:], seed, n_steps)
