@@ -42,15 +42,15 @@ def check_row_labels(name, labels, n_clusters, n_rows=None):
     return labels.astype(np.int64, copy=False)
 
 
-def check_probabilities(probabilities):
+def check_probabilities(probabilities, name="probabilities"):
     """Return `probabilities` as a floating array (n_rows, n_clusters) of numbers from 0 to 1, or raise."""
     probabilities = np.asarray(probabilities)
     if probabilities.ndim != 2 or probabilities.size == 0:
-        raise ValueError(f"probabilities must have the shape (n_rows, n_clusters), got {probabilities.shape}.")
+        raise ValueError(f"{name} must have the shape (n_rows, n_clusters), got {probabilities.shape}.")
     if probabilities.dtype.kind not in "fiub":
-        raise TypeError(f"probabilities must be real numbers, got the data type {probabilities.dtype}.")
+        raise TypeError(f"{name} must be real numbers, got the data type {probabilities.dtype}.")
     probabilities = probabilities.astype(np.result_type(probabilities.dtype, np.float32), copy=False)
     smallest, largest = probabilities.min(), probabilities.max()
     if not (smallest >= 0 and largest <= 1 + 1e-3):
-        raise ValueError(f"probabilities must be from 0 to 1, got values from {smallest} to {largest}.")
+        raise ValueError(f"{name} must be from 0 to 1, got values from {smallest} to {largest}.")
     return probabilities

@@ -69,6 +69,17 @@ def check_numbers(estimator, ranges):
         check_number(name, getattr(estimator, name), kind, *minimum)
 
 
+def check_sequence(name, values, kind, minimum):
+    """Raise unless ``values`` is a sequence of numbers, at least one, that `check_number` takes."""
+    wanted = f"{name} must be a sequence of numbers, at least one; received {name}={values!r}"
+    if not isinstance(values, (tuple, list, np.ndarray)):
+        raise TypeError(wanted)
+    if len(values) == 0:
+        raise ValueError(wanted)
+    for value in values:
+        check_number(f"every entry of {name}", value, kind, minimum)
+
+
 def check_ensemble(ensemble):
     """Raise on the first argument of a `KingdraCluster` that is of the wrong type or out of range."""
     counts = ("n_members", "n_rounds", "threads_per_member")
@@ -162,5 +173,6 @@ __all__ = [
     "check_number",
     "check_numbers",
     "check_rows",
+    "check_sequence",
     "check_verbose",
 ]

@@ -104,7 +104,7 @@ def test_mlp_has_the_layers_asked_for():
     model = mlp((4, 5), hidden_units=(7, 3), seed=0)
     assert model.output_shape == (None, 3)
     assert n_trainable(model) == 20 * 7 + 2 * 7 + 7 * 3 + 2 * 3
-    with pytest.raises(ValueError, match="hidden_units must hold the units of at least one layer"):
+    with pytest.raises(ValueError, match=r"hidden_units must be a sequence of numbers, .* received hidden_units=\(\)"):
         mlp((4,), hidden_units=())
     with pytest.raises(ValueError, match="every entry of hidden_units must be an integer of at least 1"):
         mlp((4,), hidden_units=(0,))
@@ -171,3 +171,26 @@ def test_make_backbone_refuses():
     images = keras.Input((8, 8, 3))
     with pytest.raises(ValueError, match="backbone must return an embedding"):
         make_backbone(keras.Model(images, keras.layers.Conv2D(2, 1)(images)), (8, 8, 3))
+
+
+class Own(keras.Model):
+    """A model without a graph of layers."""
+
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        ({"name": "mlp", "hidden_units": 64}, "hidden_units must be a sequence of numbers, .* hidden_units=64"),
+        ({"name": "convnet", "widths": 64}, "widths must be a sequence of numbers, .* received widths=64"),
+        ({"name": "mlp", "seed": 3}, r"backbone='mlp' takes the options \['hidden_units'\]; received \['seed'\]"),
+        ({"name": "ResNet50", "wieghts": None}, r"takes the options \['weights'\]; received \['wieghts'\]"),
+        (Own(), "backbone must be a functional model or a name; received Own"),
+        (keras.Sequential(), "backbone must be a functional model or a name; received Sequential"),
+    ],
+)
+def test_make_backbone_names_options_and_models_of_the_wrong_kind(backbone, words):
+    with pytest.raises(TypeError, match=words):
+        make_backbone(backbone, (8, 8, 3), seed=0)

@@ -229,8 +229,8 @@ def probabilities_with(value):
         (TRUTH + 1, r"y must be from 0 to 2 \(n_clusters - 1\).* got values from 1 to 3"),
         (TRUTH - 1, "y must have a label from 0 to 2 for every row, got -1"),
         (np.eye(4)[TRUTH], r"y must have the shape \(90,\) for labels or \(90, 3\) for probabilities, got \(90, 4\)"),
-        (probabilities_with(np.nan), "probabilities must be from 0 to 1, got values from nan"),
-        (probabilities_with(-0.1), "probabilities must be from 0 to 1"),
+        (probabilities_with(np.nan), "y, where it holds probabilities, must be from 0 to 1, got values from nan"),
+        (7 * np.eye(3)[TRUTH], "y, where it holds probabilities, must be from 0 to 1, got values from 0.0 to 7.0"),
         (probabilities_with(0.9), "the rows of y must sum to 1, got sums from 1 to 1.567"),
     ],
 )
@@ -264,6 +264,7 @@ def test_masks_and_embeddings_of_the_wrong_kind_are_refused(blobs, arguments, wo
         ({"noise_std": 0.1}, TypeError, "noise_std must be a pair"),
         ({"feature_dropout": (0.1, 1.0)}, ValueError, "every entry of feature_dropout must be .* at most 0.99"),
         ({"hidden_units": (0,)}, ValueError, "every entry of hidden_units"),
+        ({"hidden_units": 64}, TypeError, "hidden_units must be a sequence of numbers, .* received hidden_units=64"),
         ({"backbone": "resnet81"}, ValueError, "backbone must be one of .*; the nearest is 'resnet18'"),
         ({"ramp_epochs": 0}, ValueError, "ramp_epochs must be an integer of at least 1"),
         ({"n_neighbors": 0}, ValueError, "n_neighbors must be an integer of at least 1"),

@@ -1,6 +1,7 @@
 """Where RUC starts: the vote of the neighbours, on rows as they are."""
 
 import numpy as np
+import pytest
 from scipy import sparse
 
 from kingdra_cluster import RUC
@@ -32,3 +33,8 @@ def test_the_vote_on_the_rows_themselves_neither_copies_nor_fills_them(monkeypat
     assert clean_rows(RUC(3), np.eye(3)[np.arange(300) % 3], X).shape == (300,)
     images = np.zeros((5, 4, 4, 3), np.uint8)
     assert np.shares_memory(features_of(images, "resnet18", 255.0), images)
+
+
+def test_pseudo_labels_of_another_length_are_named():
+    with pytest.raises(ValueError, match=r"pseudo_labels must have the shape \(6,\), got \(5,\)"):
+        clean_rows(RUC(3, split="cores"), np.eye(3)[[0, 1, 2] * 2], pseudo_labels=[0, 1, 2, -1, 0])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import sparse
 
-from kingdra_cluster import PseudoLabelWarning, SelfLabel
+from kingdra_cluster import LadderIM, PseudoLabelWarning, SelfLabel
 from kingdra_cluster.losses import self_labelling
 from kingdra_cluster.modes.selflabel_network import SelfLabelNetwork
 from kingdra_cluster.unsup_metrics import ACC
@@ -132,3 +132,14 @@ def test_a_classifier_that_does_not_fit_is_refused(blobs):
     linear = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="last layer of classifier must be one with softmax"):
         refine(blobs, linear)
+    with pytest.raises(TypeError, match="classifier must be a functional model; received Sequential"):
+        refine(blobs, keras.Sequential())
+
+
+def test_a_classifier_of_one_cluster_is_taken(blobs):
+    start = LadderIM(1, hidden_units=(4,), n_epochs=1, random_state=0).fit(blobs).classifier_
+    model = SelfLabel(1, classifier=start, **TINY).fit(blobs)
+    np.testing.assert_allclose(model.probabilities_, 1, rtol=1e-6)
+    sparsemax = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "sparsemax")])
+    with pytest.raises(ValueError, match="last layer of classifier must be one with softmax"):
+        refine(blobs, sparsemax)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import Parameter, signature
 
 import keras
 
@@ -50,6 +51,8 @@ def make_backbone(backbone, input_shape, seed=None):
     (None, 8)
     """
     if isinstance(backbone, keras.Model):
+        if getattr(backbone, "input_shape", None) is None:
+            raise TypeError(f"backbone must be a functional model or a name; received {type(backbone).__name__}")
         if tuple(backbone.input_shape[1:]) != tuple(input_shape):
             raise ValueError(f"backbone must take rows of shape {tuple(input_shape)}; it takes {backbone.input_shape}")
         model = copy_model(backbone, seed)
@@ -57,7 +60,17 @@ def make_backbone(backbone, input_shape, seed=None):
         options = dict(backbone) if isinstance(backbone, Mapping) else {"name": backbone}
         name = options.pop("name", None)
         check_choice("backbone", name, BACKBONES)
+        _check_options(name, options)
         model = BACKBONES[name](input_shape, seed=seed, **options)
     if len(model.output_shape) != 2:
         raise ValueError(f"backbone must return an embedding, (batch, features); it returns {model.output_shape}")
     return model
+
+
+def _check_options(name, options):
+    """Raise ``TypeError`` unless a dict's entries are arguments of the function of that name, other than its seed."""
+    arguments = signature(BACKBONES[name]).parameters.values()
+    known = {argument.name for argument in arguments if argument.kind is Parameter.KEYWORD_ONLY} - {"seed"}
+    unknown = sorted(options.keys() - known)
+    if unknown:
+        raise TypeError(f"backbone={name!r} takes the options {sorted(known)}; received {unknown}")

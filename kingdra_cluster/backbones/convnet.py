@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kingdra_cluster.backbones.seeds import integer_seeds
-from kingdra_cluster.validation import Integral, check_number
+from kingdra_cluster.validation import Integral, check_sequence
 
 
 def convnet(input_shape=(32, 32, 3), *, widths=(32, 64, 128, 256), seed=None):
@@ -33,10 +33,7 @@ def convnet(input_shape=(32, 32, 3), *, widths=(32, 64, 128, 256), seed=None):
     """
     if len(input_shape) != 3:
         raise ValueError(f"input_shape must be (height, width, channels); received input_shape={input_shape!r}")
-    if len(widths) == 0:
-        raise ValueError(f"widths must hold the channels of at least one convolution; received {widths!r}")
-    for width in widths:
-        check_number("every entry of widths", width, Integral, 1)
+    check_sequence("widths", widths, Integral, 1)
     seeds = integer_seeds(seed)
     images = keras.Input(tuple(input_shape), name="images")
     outputs = images

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kingdra_cluster.backbones.seeds import integer_seeds
-from kingdra_cluster.validation import Integral, check_number
+from kingdra_cluster.validation import Integral, check_sequence
 
 
 def mlp(input_shape, *, hidden_units=(512, 512), seed=None):
@@ -27,12 +27,9 @@ def mlp(input_shape, *, hidden_units=(512, 512), seed=None):
     Raises
     ------
     TypeError, ValueError
-        If there is no layer, or one of no units.
+        If ``hidden_units`` is no sequence, or there is no layer, or one of no units.
     """
-    if len(hidden_units) == 0:
-        raise ValueError(f"hidden_units must hold the units of at least one layer; received {hidden_units!r}")
-    for units in hidden_units:
-        check_number("every entry of hidden_units", units, Integral, 1)
+    check_sequence("hidden_units", hidden_units, Integral, 1)
     seeds = integer_seeds(seed)
     rows = keras.Input(tuple(input_shape), name="rows")
     outputs = layers.Flatten(name="flat")(rows) if len(input_shape) > 1 else rows

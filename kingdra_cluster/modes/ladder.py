@@ -9,7 +9,15 @@ from kingdra_cluster.layers import VARIANCE_EPSILON
 from kingdra_cluster.modes.base import ClusteringMode
 from kingdra_cluster.modes.ladder_network import LadderNetwork
 from kingdra_cluster.optimizers import FusedAdam
-from kingdra_cluster.validation import Integral, Real, check_choice, check_flag, check_number, check_numbers
+from kingdra_cluster.validation import (
+    Integral,
+    Real,
+    check_choice,
+    check_flag,
+    check_number,
+    check_numbers,
+    check_sequence,
+)
 
 PRECISIONS = ("float32", "bfloat16")
 STEPS_PER_EXECUTION = 16  # fewer returns to Python: the same bits, a third less time a step in small networks
@@ -120,11 +128,7 @@ class LadderIM(ClusteringMode):
         check_numbers(self, dict.fromkeys(weights, (Real, 0)))
         check_number("learning_rate", self.learning_rate, Real, above=0)
         for name, kind, minimum in (("hidden_units", Integral, 1), ("denoising_cost", Real, 0)):
-            values = getattr(self, name)
-            if not isinstance(values, (tuple, list, np.ndarray)) or len(values) == 0:
-                raise TypeError(f"{name} must be a sequence of numbers, one a layer; received {name}={values!r}")
-            for value in values:
-                check_number(f"every entry of {name}", value, kind, minimum)
+            check_sequence(name, getattr(self, name), kind, minimum)
         check_flag("normalize_logits", self.normalize_logits)
         check_choice("matmul_precision", self.matmul_precision, PRECISIONS)
 

@@ -12,9 +12,17 @@ from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.ruc_network import RowTable, RUCNetwork, make_network, mean_classifier
-from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, clean_rows, features_of, starting_point
+from kingdra_cluster.modes.ruc_start import SPLITS, VOTED, check_pair, clean_rows, features_of, starting_point
 from kingdra_cluster.progress import report
-from kingdra_cluster.validation import Integral, Real, check_choice, check_number, check_numbers, check_rows
+from kingdra_cluster.validation import (
+    Integral,
+    Real,
+    check_choice,
+    check_number,
+    check_numbers,
+    check_rows,
+    check_sequence,
+)
 
 STEPS_PER_EXECUTION = 8
 
@@ -171,14 +179,9 @@ class RUC(ClusteringMode):
         for name in ("n_neighbors", "ramp_epochs"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), Integral, 1)
-        for name, most in (("noise_std", None), ("feature_dropout", 0.99)):
-            pair = getattr(self, name)
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(f"{name} must be a pair, for the weak and the strong view; received {name}={pair!r}")
-            for value in pair:
-                check_number(f"every entry of {name}", value, Real, 0, maximum=most)
-        for units in self.hidden_units:
-            check_number("every entry of hidden_units", units, Integral, 1)
+        check_pair("noise_std", self.noise_std)
+        check_pair("feature_dropout", self.feature_dropout, 0.99)
+        check_sequence("hidden_units", self.hidden_units, Integral, 1)
 
     def fit(self, X, y=None, *, clean=None, embeddings=None, pseudo_labels=None):
         """Refine a clustering of the rows of X.

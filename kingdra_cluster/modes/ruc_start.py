@@ -1,4 +1,4 @@
-"""Where RUC starts: a clustering as probabilities, and the rows of it to believe."""
+"""Where RUC starts: its arguments, a clustering as probabilities, and the rows of it to believe."""
 
 import warnings
 
@@ -12,10 +12,19 @@ from kingdra_cluster.checks import check_probabilities, check_row_labels
 from kingdra_cluster.clean_split import confidence_split, core_split
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.neighbors import nearest_neighbors, neighbor_votes
+from kingdra_cluster.validation import Real, check_number
 
 MOST_NEIGHBORS = 100
 VOTED, CONFIDENT, CORES = ("metric", "hybrid", "voted_cores"), ("confidence", "hybrid"), ("cores", "voted_cores")
 SPLITS = ("metric", "confidence", "hybrid", "cores", "voted_cores")
+
+
+def check_pair(name, pair, maximum=None):
+    """Raise unless ``pair`` holds two numbers from 0 to ``maximum``, for the weak and the strong view."""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"{name} must be a pair, for the weak and the strong view; received {name}={pair!r}")
+    for value in pair:
+        check_number(f"every entry of {name}", value, Real, 0, maximum=maximum)
 
 
 def starting_point(X, y, n_clusters, seed):
@@ -48,7 +57,7 @@ def starting_point(X, y, n_clusters, seed):
     if y.shape != (n_rows, n_clusters):
         expected = f"({n_rows},) for labels or ({n_rows}, {n_clusters}) for probabilities"
         raise ValueError(f"y must have the shape {expected}, got {y.shape}.")
-    probabilities = check_probabilities(y)
+    probabilities = check_probabilities(y, "y, where it holds probabilities,")
     sums = probabilities.sum(axis=1)
     if np.abs(sums - 1).max() > 1e-3:
         raise ValueError(f"the rows of y must sum to 1, got sums from {sums.min():.4g} to {sums.max():.4g}.")
@@ -102,6 +111,7 @@ def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None)
     if split in CORES:
         if pseudo_labels is None:
             raise ValueError(f"split={split!r} wants pseudo_labels of a graph, such as KingdraCluster's.")
+        check_row_labels("pseudo_labels", pseudo_labels, np.iinfo(np.int32).max, len(start))
         found &= core_split(pseudo_labels, labels)
     if split in CONFIDENT:
         found &= confidence_split(start, settings.confidence_threshold)

@@ -114,10 +114,14 @@ class SelfLabel(ClusteringMode):
         if not isinstance(self.classifier, keras.Model):
             found = type(self.classifier).__name__
             raise TypeError(f"classifier must be a keras.Model, such as a fitted NNM's classifier_; received {found}")
+        if getattr(self.classifier, "output_shape", None) is None:
+            raise TypeError(f"classifier must be a functional model; received {type(self.classifier).__name__}")
         if self.classifier.output_shape != (None, self.n_clusters):
             shape = self.classifier.output_shape
             raise ValueError(f"classifier must return n_clusters={self.n_clusters} probabilities; it returns {shape}")
-        if getattr(self.classifier.layers[-1], "activation", None) is not keras.activations.softmax:
+        last = getattr(self.classifier.layers[-1], "activation", None)
+        single = self.n_clusters == 1 and last is keras.activations.sparsemax  # how the modes end for one cluster
+        if last is not keras.activations.softmax and not single:
             raise ValueError("the last layer of classifier must be one with softmax, of which the logits are trained")
 
     def fit(self, X, y=None):
