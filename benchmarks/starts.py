@@ -24,7 +24,6 @@ from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
 from kingdra_cluster.communities import BALANCE  # noqa: E402
-from kingdra_cluster.neighbors import neighbor_accuracy  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import community_starts, neighbor_lists  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
@@ -54,7 +53,8 @@ def starts_of_all(lists, n_clusters, seed, balance, n_starts=1):
     found = np.stack(starts, axis=1).reshape(-1, len(lists))
     for labels in found:
         unseen = labels < 0
-        votes = np.stack([np.sum(labels[lists[unseen]] == cluster, axis=1) for cluster in range(n_clusters)], axis=1)
+        others = np.where(lists[unseen] >= 0, labels[lists[unseen]], -1)
+        votes = np.stack([np.sum(others == cluster, axis=1) for cluster in range(n_clusters)], axis=1)
         labels[unseen] = votes.argmax(axis=1)
     return found
 
@@ -86,7 +86,7 @@ def measure(name, data, n_clusters, seed):
         "data": name,
         "seed": seed,
         "rows": len(data.truth),
-        "neighbours": neighbor_accuracy(lists[:, :10], truth),
+        "neighbours": float(np.mean((truth[lists] == truth[:, None])[:, :10][lists[:, :10] >= 0])),
         "k-means": ACC(data.truth, kmeans_labels(data.X, n_clusters, seed)),
         "mean start": float(np.mean([ACC(truth, own) for own in starts])),
         **votes,
@@ -116,7 +116,7 @@ def main(arguments=None):
         for seed in options.seeds[: 2 if options.smoke else None]:
             lines.append(measure(name, data, config["cluster"]["n_clusters"], seed))
             print_table(HEAD, [[lines[-1][column] for column in HEAD]])
-    save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})
+            save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})
 
 
 if __name__ == "__main__":
