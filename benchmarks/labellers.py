@@ -1,13 +1,14 @@
 """Compare labellers and policies of the loop on the same data, seeds and members.
 
     python benchmarks/labellers.py run digits reuters_r8_features --seeds 0 1 2 --output DIR [--data-home HOME]
-    python benchmarks/labellers.py table DIR --output docs/results.md
+    python benchmarks/labellers.py table DIR --report benchmarks/results/labellers.json --output docs/results.md
     python benchmarks/labellers.py run digits --smoke --output DIR
 
 ``run`` fits the data of a configuration (`configs/kingdra_ladder_im_<name>.json`) once a seed and policy, each a run
 of its own with one file; what is there already is not run again, so files accumulate.  A file keeps, round by round,
 every member's labels and the scores.  ``table`` makes its two tables from the files alone: final results by policy,
-and the labellers side by side on the same members, those after the first round.
+and the labellers side by side on the same members, those after the first round.  ``--report`` keeps what the tables
+need of each run, beside what it keeps of earlier ones: the tables are of all of them.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.reports import save_report, with_runs_of  # noqa: E402
 from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.data_home import atomic_path  # noqa: E402
@@ -110,14 +112,30 @@ def run(args):
                 )
 
 
-def tables(folder):
-    """Return the page of tables made from the files of a folder, as Markdown."""
+def digest(path):
+    """Return what the tables need of a run's file, as JSON can hold it."""
+    name, policy, seed = path.stem.rsplit("--", 2)
+    file = read_arrays(path)
+    labellers = {}
+    for labeller in RULES:
+        buckets = LABELLERS[labeller](SimilarityGraph(file["labels"][0]), int(file["n_clusters"]))
+        sure = buckets >= 0
+        labellers[labeller] = {
+            "purity": float(purity(file["truth"][sure], buckets[sure])),
+            "coverage": float(sure.mean()),
+            "smallest": int(np.bincount(buckets[sure], minlength=int(file["n_clusters"])).min()),
+            "acc": float(ACC(file["truth"][sure], buckets[sure])),
+        }
+    rounds = [dict(zip(SCORES, (float(score) for score in scores), strict=True)) for scores in file["scores"]]
+    facts = {"data": name, "policy": policy.replace("_", " "), "seed": int(seed), "kmeans": float(file["kmeans"])}
+    return {**facts, "rounds": rounds, "labellers": labellers}
+
+
+def tables(runs):
+    """Return the page of tables made from digests of runs, as Markdown."""
     groups = defaultdict(list)
-    for path in sorted(Path(folder).glob("*--*--*.npz")):
-        name, policy, _ = path.stem.rsplit("--", 2)
-        groups[name, policy.replace("_", " ")].append(read_arrays(path))
-    if not groups:
-        raise ValueError(f"there are no files of runs in {folder}")
+    for found in sorted(runs, key=lambda found: (found["data"], found["policy"], found["seed"])):
+        groups[found["data"], found["policy"]].append(found)
     lines = [
         "# Results",
         "",
@@ -132,65 +150,46 @@ def tables(folder):
         "| above best round | purity | coverage | member-epochs | minutes |",
         "|" + "---|" * 14,
     ]
-    lines += [_policy_line(name, policy, files) for (name, policy), files in groups.items()]
+    lines += [_policy_line(name, policy, runs) for (name, policy), runs in groups.items()]
     lines += ["", "## Labellers on the same members, after the first round", ""]
     lines += [
         "| data | members | labeller | purity | coverage | smallest bucket | ACC of the sure rows |",
         "|" + "---|" * 7,
     ]
-    for (name, policy), files in groups.items():
+    for (name, policy), runs in groups.items():
         if policy in ("default", "unsupervised start"):
-            lines += [_labeller_line(name, policy, labeller, files) for labeller in RULES]
-    lines += ["", _criterion([file["scores"] for files in groups.values() for file in files])]
+            lines += [_labeller_line(name, policy, labeller, runs) for labeller in RULES]
+    lines += ["", _criterion([found["rounds"] for runs in groups.values() for found in runs])]
     return "\n".join(lines) + "\n"
 
 
 def _criterion(runs):
     """One sentence on how well the members' agreement, which needs no labels, tells good rounds from bad."""
-    pairs = [scores[:, [SCORES.index("agreement"), SCORES.index("acc")]] for scores in runs]
+    pairs = [np.array([[scores["agreement"], scores["acc"]] for scores in rounds]) for rounds in runs]
     overall = np.corrcoef(np.concatenate(pairs).T)[0, 1]
     within = [np.corrcoef(pair.T)[0, 1] for pair in pairs if len(pair) > 2 and (np.ptp(pair, axis=0) > 0).all()]
     inside = f", {np.mean(within):.2f} within a run (mean of {len(within)})" if within else ""
     return f"Agreement of the members against ACC: correlation {overall:.2f} over all rounds of all runs{inside}."
 
 
-def _policy_line(name, policy, files):
-    scores = [file["scores"] for file in files]
-    first = {score: [100 * s[0, i] for s in scores] for i, score in enumerate(SCORES)}
-    last = {score: [100 * s[-1, i] for s in scores] for i, score in enumerate(SCORES)}
+def _policy_line(name, policy, runs):
+    first = {score: [100 * run["rounds"][0][score] for run in runs] for score in SCORES}
+    last = {score: [100 * run["rounds"][-1][score] for run in runs] for score in SCORES}
     above = [a - b for a, b in zip(last["acc"], first["acc"], strict=True)]
-    best = [100 * (s[-1, 0] - s[:, 0].max()) for s in scores]
-    seconds = [s[:, SCORES.index("seconds")].sum() for s in scores]
-    cells = [
-        [100 * float(file["kmeans"]) for file in files],
-        first["member_acc"],
-        first["acc"],
-        last["acc"],
-        last["nmi"],
-    ]
+    best = [100 * (run["rounds"][-1]["acc"] - max(scores["acc"] for scores in run["rounds"])) for run in runs]
+    cells = [[100 * run["kmeans"] for run in runs], first["member_acc"], first["acc"], last["acc"], last["nmi"]]
     cells += [above, best, last["purity"], last["coverage"]]
     epochs = np.mean(last["member_epochs"]) / 100
+    minutes = np.mean([sum(scores["seconds"] for scores in run["rounds"]) for run in runs]) / 60
     written = " | ".join(_cell(cell) for cell in cells)
-    return f"| {name} | {policy} | {len(files)} | {written} | {epochs:,.0f} | {np.mean(seconds) / 60:.1f} |"
+    return f"| {name} | {policy} | {len(runs)} | {written} | {epochs:,.0f} | {minutes:.1f} |"
 
 
-def _labeller_line(name, policy, labeller, files):
-    found = []
-    for file in files:
-        graph, truth = SimilarityGraph(file["labels"][0]), file["truth"]
-        n_clusters = int(file["n_clusters"])
-        buckets = LABELLERS[labeller](graph, n_clusters)
-        sure = buckets >= 0
-        smallest = np.bincount(buckets[sure], minlength=n_clusters).min()
-        found.append(
-            [
-                100 * purity(truth[sure], buckets[sure]),
-                100 * sure.mean(),
-                smallest,
-                100 * ACC(truth[sure], buckets[sure]),
-            ]
-        )
-    return f"| {name} | {policy} | {labeller} | {' | '.join(_cell(column) for column in np.transpose(found))} |"
+def _labeller_line(name, policy, labeller, runs):
+    found = [run["labellers"][labeller] for run in runs]
+    cells = [[100 * x["purity"] for x in found], [100 * x["coverage"] for x in found]]
+    cells += [[x["smallest"] for x in found], [100 * x["acc"] for x in found]]
+    return f"| {name} | {policy} | {labeller} | {' | '.join(_cell(cell) for cell in cells)} |"
 
 
 def _cell(values):
@@ -213,13 +212,19 @@ def main(argv=None):
     runner.add_argument("--output", required=True, metavar="DIR")
     tabulator = commands.add_parser("table", help="write the tables of what was run")
     tabulator.add_argument("folder", metavar="DIR")
+    tabulator.add_argument("--report", type=Path, metavar="JSON", help="what the tables need: added to and kept")
     tabulator.add_argument("--output", metavar="FILE", help="default: standard output")
     args = parser.parse_args(argv)
     try:
         if args.command == "run":
             run(args)
             return 0
-        text = tables(args.folder)
+        found = [digest(path) for path in sorted(Path(args.folder).glob("*--*--*.npz"))]
+        if not found:
+            raise ValueError(f"there are no files of runs in {args.folder}")
+        runs = with_runs_of(args.report, found, ("data", "policy", "seed"))
+        save_report(args.report, {"runs": runs})
+        text = tables(runs)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,9 +6,9 @@
     python benchmarks/peers.py run digits --smoke --methods k-means --output DIR
 
 Each fit is a process of its own, so that its memory is its own, and leaves one file; what is there already is not run
-again, so files accumulate.  A peer that cannot be installed beside this package runs with ``--python`` of another
-environment, from the same saved rows (`peer_methods.py` says what each peer does).  ``table`` reads files alone; a
-method that failed is in it with the reason.
+again, so files accumulate; so do the runs in the report, of which the tables are made.  A peer that cannot be installed
+beside this package runs with ``--python`` of another environment, from the same saved rows (`peer_methods.py` says what
+each peer does).  ``table`` reads files alone; a method that failed is in it with the reason.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.peer_methods import METHODS, OWN_NUMBER  # noqa: E402
-from benchmarks.reports import save_report  # noqa: E402
+from benchmarks.reports import save_report, with_runs_of  # noqa: E402
 from experiments.data_home import atomic_path  # noqa: E402
 from experiments.run_folder import read_json, write_json, write_text  # noqa: E402
 
@@ -161,8 +161,9 @@ def main(argv=None):
 
 
 def write_table(args):
-    """Print the tables, or write them to a file; keep what they are made of for `tables.py`, if asked to."""
+    """Print the tables, or write them to a file; add what they are made of to a report, which `tables.py` reads."""
     files = [read_json(path) for name in DATA for path in sorted((args.folder / name).glob("*.json"))]
+    files = with_runs_of(args.report, files, ("data", "method", "seed"))
     save_report(args.report, {"runs": files})
     text = table(files)
     if args.output is None:

@@ -46,3 +46,12 @@ def save_report(path, report):
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": machine(), **report}, indent=1) + "\n", encoding="utf-8")
+
+
+def with_runs_of(path, runs, key):
+    """Return the runs that a saved report holds and those given, which take the place of runs with the same ``key``.
+
+    So a table can grow although the folder of the earlier runs' files is on another machine, or gone.
+    """
+    kept = json.loads(path.read_text(encoding="utf-8"))["runs"] if path is not None and path.is_file() else []
+    return list({tuple(run[name] for name in key): run for run in [*kept, *runs]}.values())

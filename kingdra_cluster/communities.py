@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.merging import merge_pieces
+from kingdra_cluster.merging import links_between, merge_pieces
 
 CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
 SWEEPS = 20  # over all rows, at most
@@ -19,7 +19,7 @@ LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried, and a f
 TRIES = 10
 PIECES, MOST_PIECES = 8, 500  # are merged to one cluster; as many at most in all, for time and memory
 NEAR = 1.2  # times as many will do
-BALANCE = 0.7  # docs/kingdra.md measures others
+BALANCE = 0.8  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 STRAY = 0.05  # of an even cluster: rows linked to fewer others than this are no piece of any
 
@@ -71,7 +71,7 @@ def modularity(graph, labels, resolution=1.0):
     Newman, Girvan, "Finding and evaluating community structure in networks", Physical Review E 69, 2004.
     Reichardt, Bornholdt, "Statistical mechanics of community detection", Physical Review E 74, 2006.
     """
-    links = _links(graph, labels, int(np.max(labels)) + 1)
+    links = links_between(graph, labels).toarray()
     volumes = links.sum(axis=1)
     return float(np.trace(links) / volumes.sum() - resolution * np.sum((volumes / volumes.sum()) ** 2))
 
@@ -116,38 +116,35 @@ def communities(graph, resolution=1.0, *, seed=0):
         if len(np.unique(labels)) == n:
             break
         groups.append(np.unique(labels, return_inverse=True)[1])
-        graphs.append(_aggregated(graphs[-1], groups[-1]))
+        graphs.append(links_between(graphs[-1], groups[-1]))
     labels = np.arange(graphs[-1].shape[0])
     for level, group in zip(graphs[-2::-1], groups[::-1], strict=True):
         labels = _moved(level, labels[group], resolution, generator)
     return np.unique(labels, return_inverse=True)[1].astype(np.intp)
 
 
-def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
-    """Partition a graph into a given number of communities, once or several times.
+def graph_pieces(graph, n_clusters, *, seed=0, n_times=1):
+    """Partition a graph into pieces of clusters, once or several times.
 
     Parameters
     ----------
     graph : CSR matrix (n, n)
         Symmetric, without negative entries.
     n_clusters : int
-    balance : float, default=0.7
-        How much clusters of like sizes are preferred when pieces are merged: see `merging.neighbor_information`.
     seed : int or numpy Generator
     n_times : int, default=1
         Partitions that differ by the order in which rows move.  The first takes longest: it looks for resolutions.
 
     Returns
     -------
-    (n_times, n) intp
-        From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows that
-        hang, with a few others, on no community.
+    pieces : list of (n,) intp
+        From 0, eight for each cluster, or as many as the graph has; -1 for rows that hang, with a few others, on none.
+    resolution : float
+        That has `n_clusters` communities.
 
     Notes
     -----
-    Resolutions are found by bisection of their logarithm, once.  Communities at the resolution that has `n_clusters` of
-    them may hold two clusters, and halve a third, and no row's move undoes that.  So eight times as many pieces are
-    made, and merged so that a row's cluster says most about those of its neighbours; then rows move once more.
+    Resolutions are found by bisection of their logarithm, once.
     """
     n_clusters, generator = check_integer("n_clusters", n_clusters, 1), np.random.default_rng(seed)
     whole, resolution = _communities_kept(graph, n_clusters, n_clusters, FIRST, generator)
@@ -162,6 +159,36 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
             labels = pieces if pieces.max() + 1 > n_clusters else whole
         elif found:
             labels = _communities_kept(graph, n_clusters, n_clusters, resolution, generator, 1)[0]
+        too_many = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")[max(MOST_PIECES, n_clusters) :]
+        found.append(_numbered(np.where(np.isin(labels, too_many), -1, labels)))
+    return found, resolution
+
+
+def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
+    """Partition a graph into a given number of communities, once or several times.
+
+    Parameters
+    ----------
+    graph, n_clusters, seed, n_times
+        See `graph_pieces`.
+    balance : float, default=0.8
+        How much clusters of like sizes are preferred when pieces are merged: see `merging.neighbor_information`.
+
+    Returns
+    -------
+    (n_times, n) intp
+        From 0 to ``n_clusters - 1``, the largest community first, or fewer if the graph has no more; -1 for rows that
+        hang, with a few others, on no community.
+
+    Notes
+    -----
+    Communities at the resolution that has `n_clusters` of them may hold two clusters, and halve a third, and no row's
+    move undoes that.  So eight times as many pieces are made, and merged so that a row's cluster says most about
+    those of its neighbours; then rows move once more.
+    """
+    pieces, resolution = graph_pieces(graph, n_clusters, seed=seed, n_times=n_times)
+    found = []
+    for labels in pieces:
         if labels.max() + 1 > n_clusters:
             labels = _merged(graph, labels, n_clusters, resolution, balance)
         order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
@@ -248,18 +275,6 @@ def _best(gains, links, owner, own):
     return best, target
 
 
-def _links(graph, labels, n_groups):
-    """Weight (n_groups, n_groups) between every two groups; rows of -1 are in none."""
-    return _aggregated(graph, labels, n_groups).toarray()
-
-
-def _aggregated(graph, labels, n_groups=None):
-    inside = np.flatnonzero(labels >= 0)
-    n_groups = int(labels.max()) + 1 if n_groups is None else n_groups
-    members = sparse.csr_matrix((np.ones(len(inside)), (inside, labels[inside])), shape=(len(labels), n_groups))
-    return (members.T @ graph @ members).tocsr()
-
-
 def _without_leftovers(graph, labels, is_leftover):
     """Give the rows of leftovers to the group that holds most of their edges, -1 where none does; number anew."""
     if is_leftover.all():
@@ -290,11 +305,8 @@ def _numbered(labels):
     return np.where(labels >= 0, np.searchsorted(np.unique(labels[labels >= 0]), labels), -1)
 
 
-def _merged(graph, labels, n_clusters, resolution, balance):
-    """Merge groups, the smallest of very many left out, until so many are left, then let rows move once more."""
-    order = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")
-    labels = _numbered(np.where(np.isin(labels, order[max(MOST_PIECES, n_clusters) :]), -1, labels))
-    pieces = merge_pieces(_links(graph, labels, int(labels.max()) + 1), n_clusters, balance)
-    merged = np.append(pieces, -1)[labels]
+def _merged(graph, pieces, n_clusters, resolution, balance):
+    """Merge pieces until so many are left, then let rows move once more."""
+    merged = np.append(merge_pieces(links_between(graph, pieces).toarray(), n_clusters, balance), -1)[pieces]
     moved = _moved(graph, np.where(merged < 0, n_clusters, merged), resolution, np.random.default_rng(0))
     return np.where(merged < 0, -1, moved)

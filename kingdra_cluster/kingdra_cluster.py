@@ -40,9 +40,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     start : {"communities", None}, default="communities"
         What the first round teaches: communities of the graph of nearest neighbours, each member's of its own graph,
         or (as published) nothing, so that it is unsupervised.
-    start_balance : float, default=0.7
-        How strongly the communities are pushed towards like sizes: 0.4 for groups that differ much; 1 (the mutual
-        information of neighbours) where they are known to be even.
+    start_balance : float or None, default=None
+        How strongly the communities are pushed towards like sizes: 0.5 for groups that differ much; 1 (the mutual
+        information of neighbours) for even ones.  None chooses 0.5 or 0.8 by the sizes that 0.5 finds.
     start_votes : int, default=100
         Communities, the members' among them, that vote with the members on what "consensus" teaches in the second
         round; 0: the members vote alone, as they do on more than 100,000 rows, of which a sample starts them.
@@ -151,7 +151,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         n_members=10,
         n_rounds=2,
         start="communities",
-        start_balance=0.7,
+        start_balance=None,
         start_votes=100,
         epochs_first_round=None,
         epochs_per_round=None,

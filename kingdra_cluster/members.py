@@ -18,7 +18,7 @@ from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import opened
-from kingdra_cluster.starts import community_starts
+from kingdra_cluster.starts import community_starts, unevenness
 
 _one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
 
@@ -54,6 +54,11 @@ def member_starts(neighbors, n_clusters, **options):
     """`community_starts` of lists of neighbours that may be `SharedRows`, in the smallest signed type."""
     starts = community_starts(opened(neighbors), n_clusters, **options)
     return starts.astype(np.min_scalar_type(-n_clusters))
+
+
+def member_unevenness(neighbors, n_clusters, **options):
+    """`unevenness` of lists of neighbours that may be `SharedRows`."""
+    return unevenness(opened(neighbors), n_clusters, **options)
 
 
 def claim_threads(threads):

@@ -5,10 +5,37 @@ a good clustering, and as hard to guess beforehand as the number of clusters all
 """
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 SWEEPS = 20  # over all pieces, at most
 APART = 1e3  # nats, more than any gain: groups without an edge between them are united last
+UNEVEN = 0.5  # the balance for groups that differ much
+FROM = (0.4, 0.7, 1.0)  # balances of the mergers that moves with that one start from, when unevenness is measured
+LEAST_LEAK, MOST_UNEVEN = 0.01, 3.0  # so that one odd partition of several does not decide alone
+
+
+def links_between(graph, labels, n_groups=None):
+    """Return the weight of the edges between groups of rows.
+
+    Parameters
+    ----------
+    graph : CSR matrix (n, n)
+        Symmetric, without negative entries.
+    labels : (n,) int
+        -1 where a row is in no group.
+    n_groups : int, optional
+        One more than the largest label if None.
+
+    Returns
+    -------
+    CSR matrix (n_groups, n_groups)
+        Edges inside a group count twice.
+    """
+    inside = np.flatnonzero(labels >= 0)
+    n_groups = int(labels.max()) + 1 if n_groups is None else n_groups
+    members = sparse.csr_matrix((np.ones(len(inside)), (inside, labels[inside])), shape=(len(labels), n_groups))
+    return (members.T @ graph @ members).tocsr()
 
 
 def neighbor_information(links, balance=1.0):
@@ -67,6 +94,41 @@ def merge_pieces(links, n_clusters, balance):
     """
     joint = links / (links.sum() or 1.0)
     return _moved(joint, _united(joint, n_clusters, balance), balance)
+
+
+def piece_unevenness(links, n_clusters):
+    """Return how far from even the sizes of clusters are, where little balance is asked for.
+
+    Where clusters overlap, a merger that asks for little balance has large clusters because small ones were swallowed:
+    only where few edges cross do the sizes say something about the data.
+
+    Parameters
+    ----------
+    links : (n_pieces, n_pieces) float
+        As for `merge_pieces`.
+    n_clusters : int
+
+    Returns
+    -------
+    float
+        The divergence of the clusters' sizes, counted in ends of edges, from even ones, in nats, over the share of the
+        edges that leave their cluster; from 0 to 3.  The clusters are the best by `neighbor_information`, with a
+        balance of 0.5, of those that piecewise moves make of three mergers of the pieces.
+
+    Examples
+    --------
+    >>> even, uneven = np.array([[4.0, 1.0], [1.0, 4.0]]), np.array([[9.0, 1.0], [1.0, 1.0]])
+    >>> piece_unevenness(even, 2), round(piece_unevenness(uneven, 2), 2)
+    (0.0, 1.46)
+    """
+    joint = links / (links.sum() or 1.0)
+    options = []
+    for balance in FROM if len(links) > n_clusters else ():
+        members = np.eye(n_clusters)[_moved(joint, _united(joint, n_clusters, balance), UNEVEN)]
+        options.append(members.T @ joint @ members)
+    found = max(options, key=lambda clusters: neighbor_information(clusters, UNEVEN), default=joint)
+    divergence = max(0.0, np.log(max(1, len(found))) + _xlogx(found.sum(axis=1)).sum())
+    return float(min(MOST_UNEVEN, divergence / max(LEAST_LEAK, 1 - np.trace(found))))
 
 
 def _xlogx(x):

@@ -76,9 +76,9 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught, voters = later_sets(settings, state), None
+        taught, voters, balance = later_sets(settings, state), None, None
         if state is None:
-            taught, voters = starting_sets(settings, X, seed, workers)
+            taught, voters, balance = starting_sets(settings, X, seed, workers)
         supervised = taught is not None and state is not None
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
@@ -100,6 +100,7 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
         checkpoints.check_members(index, settings.n_members)
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)._replace(voters=voters)
         _warn_of_buckets(state, settings)
+        state.history[-1]["start_balance"] = balance
         state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
         epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)

@@ -11,13 +11,16 @@ import numpy as np
 from scipy import sparse
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.communities import BALANCE, cluster_graph, neighbor_graph
+from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces, neighbor_graph
+from kingdra_cluster.merging import UNEVEN, links_between, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
 COPIES = 3  # of a row of X at most, its own and every other's, are among a row's neighbours
 BLOCK = 4096  # rows whose copies are dealt out at a time
+LIMIT = 1.4  # of the mean unevenness, for groups of like sizes: docs/kingdra.md
+LOOKS = 5  # partitions of one graph that unevenness is a mean of
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
@@ -125,7 +128,7 @@ def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0
     neighbors : (m, k) int
         Of `neighbor_lists`.
     n_clusters : int
-    balance : float, default=0.7
+    balance : float, default=0.8
         See `cluster_graph`.
     member : int
         Decides how many neighbours it sees and, with the seed, in which order rows join communities.
@@ -145,5 +148,50 @@ def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0
     >>> len(set(classes[:20])), len(set(classes[20:])), classes[0] != classes[-1]
     (1, 1, np.True_)
     """
-    graph = neighbor_graph(neighbors[:, : NEIGHBORS[member % len(NEIGHBORS)]])
+    graph = member_graph(neighbors, member)
     return cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member], n_times=n_starts)
+
+
+def member_graph(neighbors, member):
+    """Return the graph (m, m) that one member's communities are of: it sees the nearest 7, 10, 15 or 20 neighbours."""
+    return neighbor_graph(neighbors[:, : NEIGHBORS[member % len(NEIGHBORS)]])
+
+
+def unevenness(neighbors, n_clusters, *, member=0, seed=0):
+    """Return how far from even the sizes of the groups are, beside how much they overlap, as one member sees it.
+
+    Parameters
+    ----------
+    neighbors, n_clusters, member, seed
+        See `community_starts`.
+
+    Returns
+    -------
+    float
+        The mean of `merging.piece_unevenness` over five partitions of its graph.
+
+    Examples
+    --------
+    >>> X = np.repeat([[0.0], [9.0]], [10, 70], axis=0) + np.linspace(0, 1, 80)[:, None]
+    >>> unevenness(neighbor_lists(X, 2)[1], 2)
+    3.0
+    """
+    graph = member_graph(neighbors, member)
+    several, _ = graph_pieces(graph, n_clusters, seed=[seed, member], n_times=LOOKS)
+    return float(np.mean([piece_unevenness(links_between(graph, own).toarray(), n_clusters) for own in several]))
+
+
+def chosen_balance(found):
+    """Return the balance for groups of unknown sizes: `docs/kingdra.md` says how often it is right.
+
+    Parameters
+    ----------
+    found : sequence of float
+        What `unevenness` is for several members.
+
+    Returns
+    -------
+    float
+        0.5 if it is more than 1.4 on average, else 0.8.
+    """
+    return UNEVEN if np.mean(found) > LIMIT else BALANCE

@@ -7,11 +7,11 @@ from joblib import delayed
 
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
-from kingdra_cluster.members import member_starts
+from kingdra_cluster.members import member_starts, member_unevenness
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
-from kingdra_cluster.starts import neighbor_lists
+from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists
 
 
 class BucketMemory:
@@ -67,15 +67,22 @@ def starting_sets(settings, X, seed, workers):
     voters : (n_voters, n) int, or None
         -1 where one has no opinion.  None where none will be asked: the members vote alone, nothing but the sure rows
         will be taught, or there are more rows than are searched for neighbours.
+    balance : float, or None
+        How much the starts prefer like sizes: as asked for, or as `unevenness` says.
     """
     if settings.start is None:
-        return None, None
+        return None, None, None
     n, n_clusters = X.shape[0], settings.n_clusters
     seen = each_space(X, settings.spaces)[: settings.n_members]
     lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
     asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
     n_starts = max(1, math.ceil(settings.start_votes / settings.n_members)) if asked else 1
-    options = {"balance": settings.start_balance, "seed": seed, "n_starts": n_starts}
+    balance = settings.start_balance
+    if balance is None:
+        some = range(min(len(NEIGHBORS), settings.n_members))  # every number of neighbours once
+        found = [delayed(member_unevenness)(lists[m % len(lists)][1], n_clusters, member=m, seed=seed) for m in some]
+        balance = chosen_balance(workers(found))
+    options = {"balance": balance, "seed": seed, "n_starts": n_starts}
     starts = workers(
         delayed(member_starts)(lists[member % len(lists)][1], n_clusters, member=member, **options)
         for member in range(settings.n_members)
@@ -84,7 +91,7 @@ def starting_sets(settings, X, seed, workers):
     for member, (classes, *_) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None
+    return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None, balance
 
 
 def later_sets(settings, state):

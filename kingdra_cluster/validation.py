@@ -95,10 +95,9 @@ def check_ensemble(ensemble):
     check_number("low_agreement", ensemble.low_agreement, Integral, 0)
     if ensemble.high_agreement is not None:
         check_number("high_agreement", ensemble.high_agreement, Integral, 0, maximum=ensemble.n_members - 1)
-    check_number("start_balance", ensemble.start_balance, Real, 0)
     check_number("start_votes", ensemble.start_votes, Integral, 0)
     check_number("confidence_threshold", ensemble.confidence_threshold, Real, 0, maximum=1)
-    for name in ("tol", "mi_weight_later"):
+    for name in ("tol", "mi_weight_later", "start_balance"):
         if getattr(ensemble, name) is not None:
             check_number(name, getattr(ensemble, name), Real, 0)
     check_choice("labeller", ensemble.labeller, LABELLERS)

@@ -39,6 +39,7 @@ class FakeKingdra:
                 "seconds": 0.5,
                 "seconds_left": 0.0,
                 "workers_peak_mb": 0.0,
+                "start_balance": None,
             }
             self.history_.append(record)
             for callback in self.callbacks:

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from benchmarks.labellers import POLICIES, main, tables
+from benchmarks.reports import with_runs_of
 from experiments.signatures import ROOT
 from kingdra_cluster import KingdraCluster
 
@@ -22,13 +23,19 @@ def test_smoke_run_writes_files_that_become_tables_and_are_not_run_twice(tmp_pat
     for expected in (4, 0):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.count(" %") == expected
-    text = tables(tmp_path)
+    page, report = tmp_path / "page.md", tmp_path / "report.json"
+    assert main(["table", str(tmp_path), "--report", str(report), "--output", str(page)]) == 0
+    text = page.read_text()
+    assert text == tables(with_runs_of(report, [], ("data", "policy", "seed")))
     assert text.count("| digits | default | 2 |") == 1
     assert text.count("| digits | published rule | 2 |") == 1
     assert text.count("| digits | default | consensus |") == text.count("| digits | default | published |") == 1
-    page = tmp_path / "page.md"
+    for path in [*tmp_path.glob("*--0.npz"), *tmp_path.glob("*published_rule--1.npz")]:
+        path.unlink()
+    assert main(["table", str(tmp_path), "--report", str(report), "--output", str(page)]) == 0
+    assert page.read_text() == text  # the report still holds the runs whose files are gone
     assert main(["table", str(tmp_path), "--output", str(page)]) == 0
-    assert page.read_text() == text
+    assert "| digits | default | 1 |" in page.read_text()
 
 
 def test_an_empty_folder_is_an_error_in_one_line(tmp_path, capsys):

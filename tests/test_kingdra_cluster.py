@@ -18,6 +18,7 @@ QUICK = LadderIM(hidden_units=(8,), mi_weight=1.0)
 FIELDS = {
     "round", "supervised", "epochs", "member_epochs", "agreement", "pseudo_labelled", "buckets", "smallest_bucket",
     "reused", "changed", "clusters", "losses", "seconds", "seconds_left", "workers_peak_mb",
+    "start_balance",
 }  # fmt: skip
 
 

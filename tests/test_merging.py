@@ -4,9 +4,10 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from kingdra_cluster import merging
-from kingdra_cluster.merging import merge_pieces, neighbor_information
+from kingdra_cluster.merging import links_between, merge_pieces, neighbor_information, piece_unevenness
 
 
 def random_links(n, seed, share=0.6):
@@ -36,6 +37,40 @@ def test_the_information_is_that_of_entropies(balance):
 def test_mutual_information_of_unrelated_ends_is_nothing():
     sizes = np.array([0.5, 0.3, 0.2])
     assert neighbor_information(np.outer(sizes, sizes)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unevenness_is_a_divergence_over_a_share(seed):
+    links = random_links(6, seed)
+    sizes = links.sum(axis=1) / links.sum()
+    divergence = sum(p * np.log(p * 6) for p in sizes)
+    leak = sum(links[i, j] for i, j in product(range(6), repeat=2) if i != j) / links.sum()
+    assert piece_unevenness(links, 6) == pytest.approx(divergence / leak)
+
+
+@pytest.mark.parametrize(
+    ("links", "expected"),
+    [(np.eye(5), 0.0), (np.diag([50.0, 1, 1]), 3.0), (np.ones((4, 4)), 0.0), (np.eye(1), 0.0), (np.zeros((0, 0)), 0.0)],
+)
+def test_unevenness_of_extremes(links, expected):
+    assert piece_unevenness(links, len(links)) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unevenness_is_that_of_the_best_merger(seed):
+    links = random_links(12, seed)
+    joint = links / links.sum()
+    mergers = [merging._moved(joint, merging._united(joint, 4, balance), 0.5) for balance in (0.4, 0.7, 1.0)]
+    best = max((of_clusters(links, names) for names in mergers), key=lambda found: neighbor_information(found, 0.5))
+    assert piece_unevenness(links, 4) == piece_unevenness(best, 4)
+
+
+def test_links_between_groups_are_sums_over_edges():
+    edges = sparse.csr_matrix(random_links(9, 0))
+    labels = np.array([0, 1, 2, 0, 1, -1, 0, -1, 1])
+    expected = [[edges[np.ix_(labels == a, labels == b)].sum() for b in range(4)] for a in range(4)]
+    np.testing.assert_allclose(links_between(edges, labels, 4).toarray(), expected)
+    np.testing.assert_allclose(links_between(edges, labels).toarray(), np.array(expected)[:3, :3])
 
 
 @pytest.mark.parametrize("balance", [0.3, 0.7, 1.0])

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
 from kingdra_cluster import KingdraCluster, starts
 from kingdra_cluster.consensus import find_consensus
@@ -10,6 +11,7 @@ from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.pseudo_labels import name_buckets
 from kingdra_cluster.rounds import RoundState, epochs_of_round, has_settled, sure_in_all_rounds
 from kingdra_cluster.similarity_graph import SimilarityGraph
+from kingdra_cluster.starts import community_starts, neighbor_lists
 from kingdra_cluster.teaching import BucketMemory, labelled_set, later_sets, starting_sets, with_voters
 from tests.oracles import synthetic_ensemble
 
@@ -172,12 +174,26 @@ def test_voters_are_asked_only_where_more_than_the_sure_rows_is_taught_and_all_r
         ({"n_rounds": 1}, None),
     ):
         settings = KingdraCluster(2, **{"n_members": 2, **options})
-        sets, voters = starting_sets(settings, X, 0, ThisProcess())
+        sets, voters, _ = starting_sets(settings, X, 0, ThisProcess())
         assert len(sets) == settings.n_members
         assert (None if voters is None else voters.shape) == (None if expected is None else (expected, 60))
     monkeypatch.setattr(starts, "MANY_ROWS", 50)
     assert starting_sets(KingdraCluster(2, n_members=2), X, 0, ThisProcess())[1] is None
-    assert starting_sets(KingdraCluster(2, start=None), X, 0, ThisProcess()) == (None, None)
+    assert starting_sets(KingdraCluster(2, start=None), X, 0, ThisProcess()) == (None, None, None)
+
+
+def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
+    even = make_blobs([100, 100, 100], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
+    uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
+    options = {"n_members": 2, "start_votes": 6}
+    for X, asked, expected in ((even, None, 0.8), (uneven, None, 0.5), (uneven, 0.8, 0.8), (even, 0.5, 0.5)):
+        settings = KingdraCluster(3, start_balance=asked, **options)
+        sets, voters, balance = starting_sets(settings, X, 0, ThisProcess())
+        assert balance == expected
+        for member, (rows, classes) in enumerate(sets):
+            alone = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected, n_starts=3)
+            np.testing.assert_array_equal(classes[: len(X)], alone[0][rows[: len(X)]])
+            np.testing.assert_array_equal(voters[2 * member : 2 * member + 2], alone[1:])
 
 
 # Which rows are sure

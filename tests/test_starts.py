@@ -12,7 +12,15 @@ from kingdra_cluster import starts
 from kingdra_cluster.cluster_count import estimate_n_clusters
 from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
-from kingdra_cluster.starts import COPIES, community_starts, neighbor_lists, neighbor_metric
+from kingdra_cluster.starts import (
+    COPIES,
+    LIMIT,
+    chosen_balance,
+    community_starts,
+    neighbor_lists,
+    neighbor_metric,
+    unevenness,
+)
 from kingdra_cluster.unsup_metrics import ACC
 
 DIGITS = load_digits()
@@ -116,6 +124,14 @@ def test_balance_asks_for_like_sizes(digits_lists):
         sizes = np.bincount(cluster_graph(neighbor_graph(digits_lists), 5, balance=balance)[0], minlength=5)
         spread.append(sizes.max() / sizes.min())
     assert spread[1] < spread[0]
+
+
+def test_unevenness_tells_groups_of_like_sizes_from_others(digits_lists):
+    chosen = np.concatenate([np.flatnonzero(DIGITS.target == digit)[: 170 - 17 * digit] for digit in range(10)])
+    lists = neighbor_lists(DIGITS.data[chosen], 10)[1]
+    even, uneven = ([unevenness(near, 10, member=member) for member in range(4)] for near in (digits_lists, lists))
+    assert np.mean(even) < 0.8 * LIMIT < 1.2 * LIMIT < np.mean(uneven)
+    assert (chosen_balance(even), chosen_balance(uneven)) == (0.8, 0.5)
 
 
 def test_very_many_clusters_are_found_too():
