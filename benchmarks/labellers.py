@@ -37,6 +37,7 @@ POLICIES = {
     "default": {},
     "one round": {"n_rounds": 1},
     "members vote alone": {"start_votes": 0},
+    "even starts": {"start_balance": 0.8},
     "unsupervised start": {"start": None},
     "sure rows alone": {"labeller": "cores"},
     "published labeller": {"labeller": "published"},

@@ -2,9 +2,11 @@
 
 For each data set of a configuration (`configs/kingdra_ladder_im_<name>.json`) and seed: the share of neighbours of the
 same class, k-means, the mean of a hundred communities, the aligned votes of all and of some of them, the seconds that
-they take, and the estimated number of clusters.
+they take, and the estimated number of clusters.  With ``--ratios``, instead: how the balance suits the data as they are
+(a ratio of 1) and with classes whose sizes fall geometrically to a fifth, say, of what they are, and which is chosen.
 
     python benchmarks/starts.py digits reuters_r8 [--seeds 0 1 2] [--data-home HOME] [--output FILE.json]
+    python benchmarks/starts.py digits --ratios 1 5 20 [--rows 10000] [--output FILE.json]
     python benchmarks/starts.py --smoke
 """
 
@@ -23,13 +25,18 @@ from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
-from kingdra_cluster.communities import BALANCE  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
-from kingdra_cluster.starts import community_starts, neighbor_lists  # noqa: E402
+from kingdra_cluster.starts import (  # noqa: E402
+    NEIGHBORS,
+    chosen_balance,
+    community_starts,
+    neighbor_lists,
+    unevenness,
+)
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 
 N_MEMBERS, STARTS = 10, 10  # of each: a hundred votes, as many as by default
-OTHERS = (0.4, 1.0)  # balances beside the default, each with one start a member
+OTHERS = (0.5, 0.8, 1.0)  # balances, each with one start a member
 SOME, CHOICES = (10, 20, 40), 10  # so many of the starts vote alone, chosen at random so many times
 HEAD = (
     "data",
@@ -38,11 +45,22 @@ HEAD = (
     "k-means",
     "mean start",
     "vote of all",
-    *(f"vote at {balance:g}" for balance in OTHERS),
     "clusters",
     "estimate",
     "interval",
     "s",
+)
+
+
+BALANCE_HEAD = (
+    "data",
+    "ratio",
+    "seed",
+    "rows",
+    "k-means",
+    *(f"vote at {balance:g}" for balance in OTHERS),
+    "unevenness",
+    "chosen",
 )
 
 
@@ -70,17 +88,14 @@ def measure(name, data, n_clusters, seed):
     began = time.perf_counter()
     rows, lists = neighbor_lists(data.X, n_clusters, seed)
     truth = data.truth[rows]
-    starts = starts_of_all(lists, n_clusters, seed, BALANCE, STARTS)
+    balance = chosen_balance(uneven_as_seen(lists, n_clusters, seed))
+    starts = starts_of_all(lists, n_clusters, seed, balance, STARTS)
     vote = vote_of(starts, n_clusters)
     seconds = time.perf_counter() - began
     generator, votes = np.random.default_rng(seed), {}
     for size in SOME:
         chosen = [starts[generator.choice(len(starts), size, replace=False)] for _ in range(CHOICES)]
         votes[f"vote of {size}"] = [ACC(truth, vote_of(some, n_clusters)) for some in chosen]
-    others = {}
-    for balance in OTHERS:
-        few = vote_of(starts_of_all(lists, n_clusters, seed, balance), n_clusters)
-        others[f"vote at {balance:g}"] = ACC(truth, few)
     count = estimate_n_clusters(data.X, seed=seed)
     return {
         "data": name,
@@ -91,7 +106,6 @@ def measure(name, data, n_clusters, seed):
         "mean start": float(np.mean([ACC(truth, own) for own in starts])),
         **votes,
         "vote of all": ACC(truth, vote),
-        **others,
         "clusters": n_clusters,
         "estimate": count.n_clusters,
         "interval": list(count.interval),
@@ -99,23 +113,57 @@ def measure(name, data, n_clusters, seed):
     }
 
 
+def uneven_as_seen(lists, n_clusters, seed):
+    """What `unevenness` is for each number of neighbours."""
+    return [unevenness(lists, n_clusters, member=member, seed=seed) for member in range(len(NEIGHBORS))]
+
+
+def with_sizes(truth, ratio, seed):
+    """Rows (m,) of classes, in random order, whose shares of what they were fall geometrically from 1 to 1 / ratio."""
+    generator = np.random.default_rng(seed)
+    classes = generator.permutation(np.unique(truth))
+    shares = np.geomspace(1, 1 / ratio, len(classes))
+    rows = [generator.permutation(np.flatnonzero(truth == name)) for name in classes]
+    return np.sort(np.concatenate([own[: round(len(own) * share)] for own, share in zip(rows, shares, strict=True)]))
+
+
+def measure_balances(name, data, n_clusters, seed, ratio):
+    """One line of the table of balances: a dict."""
+    rows = with_sizes(data.truth, ratio, seed) if ratio > 1 else np.arange(len(data.truth))
+    X, truth = data.X[rows], data.truth[rows]
+    found, lists = neighbor_lists(X, n_clusters, seed)
+    votes = [vote_of(starts_of_all(lists, n_clusters, seed, balance), n_clusters) for balance in OTHERS]
+    seen = uneven_as_seen(lists, n_clusters, seed)
+    facts = [name, ratio, seed, len(rows), ACC(truth, kmeans_labels(X, n_clusters, seed))]
+    scores = [ACC(truth[found], vote) for vote in votes]
+    return dict(zip(BALANCE_HEAD, [*facts, *scores, float(np.mean(seen)), chosen_balance(seen)], strict=True))
+
+
 def main(arguments=None):
     """Run the benchmark; see the text of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=["digits"], metavar="DATA")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--ratios", nargs="+", type=float, metavar="R", help="of the classes' largest and least shares")
+    parser.add_argument("--rows", type=int, help="of each data set, at random")
     parser.add_argument("--data-home", metavar="DIR")
     parser.add_argument("--smoke", action="store_true", help="two seeds on 400 digits: a few seconds")
     parser.add_argument("--output", type=Path, metavar="FILE", help="save the numbers here as JSON")
     options = parser.parse_args(arguments)
     lines = []
     for name in options.names:
-        overrides = ["data.subset=400"] if options.smoke else []
+        subset = 400 if options.smoke else options.rows
+        overrides = [f"data.subset={subset}"] if subset else []
         config = configuration.load(ROOT / "configs" / f"kingdra_ladder_im_{name}.json", overrides)[0]
         data = prepare(config["data"], options.data_home)
+        n_clusters = config["cluster"]["n_clusters"]
         for seed in options.seeds[: 2 if options.smoke else None]:
-            lines.append(measure(name, data, config["cluster"]["n_clusters"], seed))
-            print_table(HEAD, [[lines[-1][column] for column in HEAD]])
+            if options.ratios:
+                lines += [measure_balances(name, data, n_clusters, seed, ratio) for ratio in options.ratios]
+            else:
+                lines.append(measure(name, data, n_clusters, seed))
+            head = BALANCE_HEAD if options.ratios else HEAD
+            print_table(head, [[line[column] for column in head] for line in lines[-len(options.ratios or [0]) :]])
             save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})
 
 

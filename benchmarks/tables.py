@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.reports import text_of  # noqa: E402
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("performance", "scaling", "kingdra", "nnm"))]
-PEERS = ("k-means", "Gaussian mixture", "spectral", "UMAP + HDBSCAN", "DEC", "Kingdra")  # of the short table
+PEERS = ("k-means", "Gaussian mixture", "spectral", "UMAP + HDBSCAN", "DEC", "DDC", "Kingdra")  # of the short table
 BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -103,11 +103,11 @@ def kills(report):
 def starts(report):
     """Return what neighbours and communities give before any training, over the seeds of each data set."""
     head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start"]
-    head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100", "of 10, balance 0.4", "of 10, balance 1"]
+    head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100"]
     groups = {}
     for line in report["lines"]:
         groups.setdefault(line["data"], []).append(line)
-    names = ("neighbours", "k-means", "mean start", *head[5:8], "vote of all", "vote at 0.4", "vote at 1")
+    names = ("neighbours", "k-means", "mean start", *head[5:8], "vote of all")
     return head, [
         [
             data,
@@ -115,6 +115,26 @@ def starts(report):
             *(_spread([100 * x for line in lines for x in np.ravel(line[name])]) for name in names),
         ]
         for data, lines in groups.items()
+    ]
+
+
+def balances(report):
+    """Return how the balance of the starts suits data of like and unlike sizes, and which is chosen."""
+    votes = [name for name in report["lines"][0] if name.startswith("vote at")]
+    head = ["data", "shares of the classes", "rows", "k-means", *(f"vote of 10, {name[8:]}" for name in votes)]
+    groups = {}
+    for line in report["lines"]:
+        groups.setdefault((line["data"], line["ratio"]), []).append(line)
+    return [*head, "unevenness", "chosen"], [
+        [
+            data,
+            "as they are" if ratio == 1 else f"from 1 to 1/{ratio:g}",
+            lines[0]["rows"],
+            *(_spread([100 * line[name] for line in lines]) for name in ("k-means", *votes)),
+            _spread([line["unevenness"] for line in lines], ".2f"),
+            ", ".join(f"{line['chosen']:g}" for line in lines),
+        ]
+        for (data, ratio), lines in groups.items()
     ]
 
 
@@ -130,10 +150,10 @@ def counts(report):
     ]
 
 
-def _spread(values):
+def _spread(values, form=".1f"):
     """Return mean and sample standard deviation as text."""
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{spread}"
+    spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""
+    return f"{np.mean(values):{form}}{spread}"
 
 
 def nnm(report):
@@ -183,6 +203,7 @@ TABLES = {  # name: file of the report, table
     "kills": ("kills", kills),
     "starts": ("starts", starts),
     "counts": ("starts", counts),
+    "balances": ("balances", balances),
     "simclr": ("simclr", simclr),
     "nnm": ("nnm", nnm),
     "peers": ("peers", peers),

@@ -53,7 +53,7 @@ def simclr_view(images, seed, *, smallest_area=0.2, flip=True, jitter=1.0):
     return _simclr(_check_images(images), _check_seed(seed), smallest_area, flip, jitter)
 
 
-def nnm_strong_view(images, seed, *, padding=0.125, largest_cutout=0.5):
+def nnm_strong_view(images, seed, *, padding=0.125, largest_cutout=0.5, flip=True):
     """Flip, shifted crop, 4 operations of random strength drawn from 14 with replacement, one cutout square.
 
     Parameters
@@ -64,6 +64,8 @@ def nnm_strong_view(images, seed, *, padding=0.125, largest_cutout=0.5):
         Black border, as part of the side, out of which a crop of the image's own size is taken.
     largest_cutout : float
         The square's side is uniform from one pixel to this part of the shorter side (NNM: 1/2 at 32 px, 1/3 at 96).
+    flip : bool, default=True
+        Mirror half of the images.
 
     Returns
     -------
@@ -73,25 +75,25 @@ def nnm_strong_view(images, seed, *, padding=0.125, largest_cutout=0.5):
     ----------
     Dang, Deng, Yang, Wei, Huang, "Nearest neighbor matching for deep clustering", CVPR 2021.
     """
-    return _nnm_strong(_check_images(images), _check_seed(seed), padding, largest_cutout)
+    return _nnm_strong(_check_images(images), _check_seed(seed), padding, largest_cutout, flip)
 
 
-def ruc_weak_view(images, seed):
+def ruc_weak_view(images, seed, *, flip=True):
     """Random resized crop (area 0.2 to 1) and flip; arguments and result of `simclr_view`.
 
     References
     ----------
     Park et al., "Improving unsupervised image clustering with robust learning", CVPR 2021.
     """
-    return _ruc_weak(_check_images(images), _check_seed(seed))
+    return _ruc_weak(_check_images(images), _check_seed(seed), flip)
 
 
-def ruc_strong_view(images, seed, *, cutout=0.5):
+def ruc_strong_view(images, seed, *, cutout=0.5, flip=True):
     """`ruc_weak_view`, 2 of 14 operations at level 1 of 10, each with probability 0.5, and a cutout of fixed size.
 
     Parameters
     ----------
-    images, seed :
+    images, seed, flip :
         See `simclr_view`.
     cutout : float
         Side of the square as part of the shorter side (RUC: 16 px of 32).
@@ -100,7 +102,7 @@ def ruc_strong_view(images, seed, *, cutout=0.5):
     -------
     float32 tensor of the shape of ``images``, in [0, 1]
     """
-    return _ruc_strong(_check_images(images), _check_seed(seed), cutout)
+    return _ruc_strong(_check_images(images), _check_seed(seed), cutout, flip)
 
 
 def vector_view(rows, seed, *, noise, dropout):
@@ -205,16 +207,16 @@ def _simclr(images, seed, smallest_area, flip, jitter):
 
 
 @tf.function
-def _ruc_weak(images, seed):
-    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), _key(seed))
+def _ruc_weak(images, seed, flip):
+    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), _key(seed), flip=flip)
     return tf.transpose(planes, (0, 2, 3, 1))
 
 
 @tf.function
-def _nnm_strong(images, seed, padding, largest_cutout):
+def _nnm_strong(images, seed, padding, largest_cutout, flip):
     flips, shifts, *draws, square = _split(_key(seed), 7)
     n_images, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    flipped = tf.where(uniform(flips, (n_images,)) < 0.5, -1.0, 1.0)
+    flipped = tf.where(uniform(flips, (n_images,)) < 0.5, -1.0, 1.0) if flip else tf.ones(n_images)
     room = tf.constant([[width], [height]], tf.float32) * padding
     shift = tf.round(uniform(shifts, (2, n_images), -1.0) * tf.floor(room))
     levels = affine(_unit(images) * 255.0, (flipped, 0.0, 0.0, 1.0), tf.unstack(shift))
@@ -225,10 +227,10 @@ def _nnm_strong(images, seed, padding, largest_cutout):
 
 
 @tf.function
-def _ruc_strong(images, seed, cutout):
+def _ruc_strong(images, seed, cutout, flip):
     geometry, square, *draws = _split(_key(seed), 4)
     n_images, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), geometry)
+    planes = _random_crops(tf.transpose(_unit(images), (0, 3, 1, 2)), geometry, flip=flip)
     levels = tf.transpose(planes, (0, 2, 3, 1)) * 255.0
     for draw in draws:
         choose, skip = _split(draw, 2)

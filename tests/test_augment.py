@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kingdra_cluster import augment
+from kingdra_cluster import NNM, RUC, SelfLabel, augment
 from kingdra_cluster.augment import (
     VIEWS,
     neighbor_mixup,
     nnm_strong_view,
     ruc_strong_view,
+    ruc_weak_view,
     simclr_view,
     vector_view,
     view_at_distance,
@@ -90,6 +91,39 @@ def test_a_view_shows_the_picture_most_of_the_time():
         red, blue = (VIEWS[name](batch, (0, 0, 0)).numpy().mean(axis=(0, 1, 2)) for batch in (yes, no))
         assert red[0] > red[2]
         assert blue[2] > blue[0]
+
+
+@pytest.mark.parametrize("view", [simclr_view, ruc_weak_view, nnm_strong_view, ruc_strong_view])
+def test_no_image_is_mirrored_where_that_is_asked_for(view):
+    ramps = np.tile(np.linspace(20, 235, 32).astype(np.uint8)[:, None], (400, 32, 1, 1))  # brighter to the right
+    options = {"padding": 0.0} if view is nnm_strong_view else {}
+    fell = {}
+    for flip in (True, False):
+        seen = view(ramps, (0, 0, 0), flip=flip, **options).numpy()[..., 0]
+        weights = np.linspace(-1, 1, 32)
+        fell[flip] = np.mean((seen.mean(axis=1) * weights).sum(axis=1) < 0)
+    assert 0.3 < fell[True] < 0.6
+    assert fell[False] < 0.25  # some operations turn bright into dark
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_the_modes_mirror_images_as_they_are_told(flip, monkeypatch):
+    told = []
+    for name in ("nnm_strong_view", "ruc_weak_view", "ruc_strong_view"):
+
+        def note(images, seed, *, flip, name=name, **_):
+            told.append((name, flip))
+            return tf.cast(images, tf.float32) / 255.0
+
+        monkeypatch.setattr(augment, name, note)
+    rows = images(40, 8, 8, 1)
+    options = {"flip": flip, "batch_size": 20, "n_epochs": 1, "random_state": 0}
+    backbone = {"name": "convnet", "widths": [2, 2]}
+    matched = NNM(3, backbone=backbone, n_heads=1, n_neighbors=3, **options).fit(rows)
+    SelfLabel(3, classifier=matched.classifier_, threshold=0.0, **options).fit(rows)
+    assert set(told) == {("nnm_strong_view", flip)}
+    RUC(3, backbone=backbone, **options).fit(rows, np.arange(40) % 3)
+    assert set(told[1:]) == {(name, flip) for name in ("nnm_strong_view", "ruc_weak_view", "ruc_strong_view")}
 
 
 def test_the_size_of_cutout_and_padding_can_be_set():

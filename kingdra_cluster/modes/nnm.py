@@ -52,8 +52,8 @@ class NNM(ClusteringMode):
     view_distance : float, default=0.5
         How far the views of a vector lie from it, in distances between a row and its neighbours: see
         `augment.view_at_distance`.
-    padding, largest_cutout : float, default=0.125, 0.5
-        Of the views of images, see `augment.nnm_strong_view`.
+    padding, largest_cutout, flip : float, float, bool, default=0.125, 0.5, True
+        Of the views of images, see `augment.nnm_strong_view`; ``flip=False`` suits digits and letters.
     learning_rate : float, default=1e-3
         Of Adam; 1e-4 as published suits a backbone that is already trained.
     weight_decay : float, default=1e-4
@@ -112,6 +112,7 @@ class NNM(ClusteringMode):
         view_distance=0.5,
         padding=0.125,
         largest_cutout=0.5,
+        flip=True,
         learning_rate=1e-3,
         weight_decay=1e-4,
         batch_size=200,
@@ -135,6 +136,7 @@ class NNM(ClusteringMode):
         self.view_distance = view_distance
         self.padding = padding
         self.largest_cutout = largest_cutout
+        self.flip = flip
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -150,7 +152,7 @@ class NNM(ClusteringMode):
         for name in ("n_heads", "n_neighbors"):
             check_number(name, getattr(self, name), Integral, 1)
         check_choice("metric", self.metric, METRICS)
-        for name in ("local", "class_level", "global_level"):
+        for name in ("local", "class_level", "global_level", "flip"):
             check_flag(name, getattr(self, name))
         for name in ("entropy_weight", "supervised_weight", "view_distance", "weight_decay"):
             check_number(name, getattr(self, name), Real, 0)
@@ -168,7 +170,8 @@ class NNM(ClusteringMode):
         def view(rows, seed, apart):
             if len(input_shape) == 1:
                 return augment.view_at_distance(rows, seed, self.view_distance * apart)
-            return augment.nnm_strong_view(rows, seed, padding=self.padding, largest_cutout=self.largest_cutout)
+            options = {"padding": self.padding, "largest_cutout": self.largest_cutout, "flip": bool(self.flip)}
+            return augment.nnm_strong_view(rows, seed, **options)
 
         network = NNMNetwork(
             make_backbone(self.backbone, input_shape, seed),

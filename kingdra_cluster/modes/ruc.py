@@ -18,6 +18,7 @@ from kingdra_cluster.validation import (
     Integral,
     Real,
     check_choice,
+    check_flag,
     check_number,
     check_numbers,
     check_rows,
@@ -66,14 +67,14 @@ class RUC(ClusteringMode):
         Both parameters of the beta distribution of the shares in which two rows are mixed.
     noise_std, feature_dropout : pairs of float, default=(0.05, 0.3), (0, 0.2)
         Of the weak and the strong view of vectors, of root mean square 1.
-    learning_rate : float, default=0.05
-        Of SGD with Nesterov momentum; falls to 0 along a cosine.
-    momentum : float, default=0.9
+    flip : bool, default=True
+        Mirror half of the images in both views; False suits digits and letters.
+    learning_rate, momentum : float, default=0.05, 0.9
+        Of SGD with Nesterov momentum; the rate falls to 0 along a cosine.
     weight_decay : float, default=5e-4
         L2 penalty: half of this times the sum of the squared weights is part of the loss.
-    batch_size : int, default=200
-    n_epochs : int, default=30
-        Passes over the rows for each of the two networks.
+    batch_size, n_epochs : int, default=200, 30
+        Epochs are passes over the rows for each of the two networks.
     scale : {"rms", None}, default="rms"
         Divide vectors by their root mean square, or leave them alone.  ``uint8`` images are divided by 255.
     checkpoint_dir : path, optional
@@ -130,6 +131,7 @@ class RUC(ClusteringMode):
         mixup=4,
         noise_std=(0.05, 0.3),
         feature_dropout=(0.0, 0.2),
+        flip=True,
         learning_rate=0.05,
         momentum=0.9,
         weight_decay=5e-4,
@@ -154,6 +156,7 @@ class RUC(ClusteringMode):
         self.mixup = mixup
         self.noise_std = noise_std
         self.feature_dropout = feature_dropout
+        self.flip = flip
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -169,6 +172,7 @@ class RUC(ClusteringMode):
         super().check_parameters()
         check_choice("split", self.split, SPLITS)
         check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)))
+        check_flag("flip", self.flip)
         for name in ("confidence_threshold", "label_smoothing", "momentum"):
             check_number(name, getattr(self, name), Real, 0, maximum=1)
         for threshold in self._relabel_thresholds():
@@ -276,8 +280,8 @@ class RUC(ClusteringMode):
             partial(networks[1 - which], training=False),
             table,
             which,
-            weak_view=augment.ruc_weak_view if images else weak,
-            strong_view=augment.ruc_strong_view if images else strong,
+            weak_view=partial(augment.ruc_weak_view, flip=bool(self.flip)) if images else weak,
+            strong_view=partial(augment.ruc_strong_view, flip=bool(self.flip)) if images else strong,
             seed=seed,
             steps_per_epoch=steps,
             ramp_epochs=self.ramp_epochs or self.n_epochs,

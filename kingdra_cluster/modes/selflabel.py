@@ -33,6 +33,8 @@ class SelfLabel(ClusteringMode):
         Let all labels count alike, however many sure rows they have.
     noise_std, feature_dropout : float, default=0.3, 0.3
         Of the views of vectors, divided by ``scale_``.
+    flip : bool, default=True
+        Mirror half of the images in their views (`augment.nnm_strong_view`); False suits digits and letters.
     learning_rate : float, default=1e-4
         Of Adam.
     weight_decay : float, default=1e-4
@@ -81,6 +83,7 @@ class SelfLabel(ClusteringMode):
         class_balancing=True,
         noise_std=0.3,
         feature_dropout=0.3,
+        flip=True,
         learning_rate=1e-4,
         weight_decay=1e-4,
         batch_size=200,
@@ -95,6 +98,7 @@ class SelfLabel(ClusteringMode):
         self.class_balancing = class_balancing
         self.noise_std = noise_std
         self.feature_dropout = feature_dropout
+        self.flip = flip
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -107,7 +111,8 @@ class SelfLabel(ClusteringMode):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
         check_number("threshold", self.threshold, Real, 0, maximum=1)
-        check_flag("class_balancing", self.class_balancing)
+        for name in ("class_balancing", "flip"):
+            check_flag(name, getattr(self, name))
         check_numbers(self, dict.fromkeys(("noise_std", "weight_decay"), (Real, 0)))
         check_number("feature_dropout", self.feature_dropout, Real, 0, maximum=0.99)
         check_number("learning_rate", self.learning_rate, Real, above=0)
@@ -172,9 +177,10 @@ class SelfLabel(ClusteringMode):
     def _make_harness(self, network, images, seed):
         """Return the compiled harness, its optimizer built."""
         vectors = partial(augment.vector_view, noise=self.noise_std, dropout=self.feature_dropout)
+        pictures = partial(augment.nnm_strong_view, flip=bool(self.flip))
         harness = SelfLabelNetwork(
             network,
-            strong_view=augment.nnm_strong_view if images else vectors,
+            strong_view=pictures if images else vectors,
             scale=self.scale_,
             threshold=self.threshold,
             class_balancing=self.class_balancing,
