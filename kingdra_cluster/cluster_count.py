@@ -9,7 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_array
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.communities import communities, neighbor_graph, smallest_size
+from kingdra_cluster.communities import communities, smallest_size
+from kingdra_cluster.graphs import neighbor_graph
 from kingdra_cluster.starts import NEIGHBORS, neighbor_lists
 
 RESOLUTIONS = tuple(float(f"{resolution:.3g}") for resolution in np.geomspace(0.03, 6.0, 16))

@@ -10,7 +10,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.merging import links_between, merge_pieces
+from kingdra_cluster.graphs import links_between
+from kingdra_cluster.merging import merge_pieces
 
 CHUNKS = 8  # rows are moved an eighth at a time: each eighth sees where the ones before it went
 SWEEPS = 20  # over all rows, at most
@@ -22,32 +23,6 @@ NEAR = 1.2  # times as many will do
 BALANCE = 0.8  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 STRAY = 0.05  # of an even cluster: rows linked to fewer others than this are no piece of any
-
-
-def neighbor_graph(neighbors):
-    """Return the symmetric graph of nearest neighbours.
-
-    Parameters
-    ----------
-    neighbors : (n, n_neighbors) int
-        Rows of lists of other rows; -1 fills a list that is short.
-
-    Returns
-    -------
-    CSR matrix (n, n) of float64
-        1 where both rows are among each other's neighbours, 1/2 where one is, else nothing.
-
-    Examples
-    --------
-    >>> neighbor_graph(np.array([[1], [0], [1]])).toarray()
-    array([[0. , 1. , 0. ],
-           [1. , 0. , 0.5],
-           [0. , 0.5, 0. ]])
-    """
-    n = len(neighbors)
-    rows, places = np.nonzero(neighbors >= 0)
-    directed = sparse.csr_matrix((np.full(len(rows), 0.5), (rows, neighbors[rows, places])), shape=(n, n))
-    return (directed + directed.T).tocsr()
 
 
 def modularity(graph, labels, resolution=1.0):
@@ -104,6 +79,7 @@ def communities(graph, resolution=1.0, *, seed=0):
 
     Examples
     --------
+    >>> from kingdra_cluster.graphs import neighbor_graph
     >>> pairs = neighbor_graph(np.array([[1], [0], [3], [2]]))
     >>> communities(pairs).tolist()
     [0, 0, 1, 1]

@@ -5,7 +5,6 @@ a good clustering, and as hard to guess beforehand as the number of clusters all
 """
 
 import numpy as np
-from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 SWEEPS = 20  # over all pieces, at most
@@ -13,29 +12,6 @@ APART = 1e3  # nats, more than any gain: groups without an edge between them are
 UNEVEN = 0.5  # the balance for groups that differ much
 FROM = (0.4, 0.7, 1.0)  # balances of the mergers that moves with that one start from, when unevenness is measured
 LEAST_LEAK, MOST_UNEVEN = 0.01, 3.0  # so that one odd partition of several does not decide alone
-
-
-def links_between(graph, labels, n_groups=None):
-    """Return the weight of the edges between groups of rows.
-
-    Parameters
-    ----------
-    graph : CSR matrix (n, n)
-        Symmetric, without negative entries.
-    labels : (n,) int
-        -1 where a row is in no group.
-    n_groups : int, optional
-        One more than the largest label if None.
-
-    Returns
-    -------
-    CSR matrix (n_groups, n_groups)
-        Edges inside a group count twice.
-    """
-    inside = np.flatnonzero(labels >= 0)
-    n_groups = int(labels.max()) + 1 if n_groups is None else n_groups
-    members = sparse.csr_matrix((np.ones(len(inside)), (inside, labels[inside])), shape=(len(labels), n_groups))
-    return (members.T @ graph @ members).tocsr()
 
 
 def neighbor_information(links, balance=1.0):

@@ -11,8 +11,9 @@ import numpy as np
 from scipy import sparse
 
 from kingdra_cluster.checks import check_integer
-from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces, neighbor_graph
-from kingdra_cluster.merging import UNEVEN, links_between, piece_unevenness
+from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces
+from kingdra_cluster.graphs import links_between, neighbor_graph
+from kingdra_cluster.merging import UNEVEN, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square

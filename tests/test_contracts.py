@@ -20,7 +20,7 @@ ROOT = TESTS.parent
 PACKAGE = ROOT / "kingdra_cluster"
 FLOORS = {
     "checks label_tuples similarity_graph pseudo_labels unsup_metrics": 0,
-    "consensus labellers spaces starts communities merging cluster_count": 0,
+    "consensus labellers spaces starts communities graphs merging cluster_count": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
     "callbacks exceptions processes progress losses losses.* layers optimizers batches": 1,

@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 from kingdra_cluster import merging
-from kingdra_cluster.merging import links_between, merge_pieces, neighbor_information, piece_unevenness
+from kingdra_cluster.graphs import links_between
+from kingdra_cluster.merging import merge_pieces, neighbor_information, piece_unevenness
 
 
 def random_links(n, seed, share=0.6):

@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits, make_blobs, make_moons
 
 from kingdra_cluster import starts
 from kingdra_cluster.cluster_count import estimate_n_clusters
-from kingdra_cluster.communities import cluster_graph, communities, modularity, neighbor_graph
+from kingdra_cluster.communities import cluster_graph, communities, modularity
+from kingdra_cluster.graphs import neighbor_graph
 from kingdra_cluster.neighbors import nearest_neighbors
 from kingdra_cluster.starts import (
     COPIES,
