@@ -36,13 +36,14 @@ from kingdra_cluster.starts import (  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 
 N_MEMBERS, STARTS = 10, 10  # of each: a hundred votes, as many as by default
-OTHERS = (0.5, 0.8, 1.0)  # balances, each with one start a member
+OTHERS = (0.5, 0.7, 1.0)  # balances, each with one start a member
 SOME, CHOICES = (10, 20, 40), 10  # so many of the starts vote alone, chosen at random so many times
 HEAD = (
     "data",
     "seed",
     "neighbours",
     "k-means",
+    "balance",
     "mean start",
     "vote of all",
     "clusters",
@@ -103,6 +104,7 @@ def measure(name, data, n_clusters, seed):
         "rows": len(data.truth),
         "neighbours": float(np.mean((truth[lists] == truth[:, None])[:, :10][lists[:, :10] >= 0])),
         "k-means": ACC(data.truth, kmeans_labels(data.X, n_clusters, seed)),
+        "balance": balance,
         "mean start": float(np.mean([ACC(truth, own) for own in starts])),
         **votes,
         "vote of all": ACC(truth, vote),

@@ -102,20 +102,18 @@ def kills(report):
 
 def starts(report):
     """Return what neighbours and communities give before any training, over the seeds of each data set."""
-    head = ["data", "rows", "neighbours of the same class %", "k-means", "mean start"]
+    head = ["data", "rows", "neighbours of the same class %", "k-means", "balance", "mean start"]
     head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100"]
     groups = {}
     for line in report["lines"]:
         groups.setdefault(line["data"], []).append(line)
-    names = ("neighbours", "k-means", "mean start", *head[5:8], "vote of all")
-    return head, [
-        [
-            data,
-            lines[0]["rows"],
-            *(_spread([100 * x for line in lines for x in np.ravel(line[name])]) for name in names),
-        ]
-        for data, lines in groups.items()
-    ]
+    names = ("neighbours", "k-means", "mean start", *head[6:9], "vote of all")
+    table = []
+    for data, lines in groups.items():
+        scores = [_spread([100 * x for line in lines for x in np.ravel(line[name])]) for name in names]
+        balances = ", ".join(f"{balance:g}" for balance in sorted({line["balance"] for line in lines}))
+        table.append([data, lines[0]["rows"], *scores[:2], balances, *scores[2:]])
+    return head, table
 
 
 def balances(report):

@@ -20,7 +20,7 @@ LOWEST, FIRST, HIGHEST = 0.001, 0.5, 20.0  # resolutions that are tried, and a f
 TRIES = 10
 PIECES, MOST_PIECES = 8, 500  # are merged to one cluster; as many at most in all, for time and memory
 NEAR = 1.2  # times as many will do
-BALANCE = 0.8  # docs/kingdra.md measures others
+BALANCE = 0.7  # docs/kingdra.md measures others
 SMALL = 0.2  # communities of a smaller share of an even one are leftovers, not clusters
 STRAY = 0.05  # of an even cluster: rows linked to fewer others than this are no piece of any
 
@@ -147,7 +147,7 @@ def cluster_graph(graph, n_clusters, *, balance=BALANCE, seed=0, n_times=1):
     ----------
     graph, n_clusters, seed, n_times
         See `graph_pieces`.
-    balance : float, default=0.8
+    balance : float, default=0.7
         How much clusters of like sizes are preferred when pieces are merged: see `merging.neighbor_information`.
 
     Returns

@@ -129,7 +129,7 @@ def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0
     neighbors : (m, k) int
         Of `neighbor_lists`.
     n_clusters : int
-    balance : float, default=0.8
+    balance : float, default=0.7
         See `cluster_graph`.
     member : int
         Decides how many neighbours it sees and, with the seed, in which order rows join communities.
@@ -193,6 +193,6 @@ def chosen_balance(found):
     Returns
     -------
     float
-        0.5 if it is more than 1.4 on average, else 0.8.
+        0.5 if it is more than 1.4 on average, else 0.7.
     """
     return UNEVEN if np.mean(found) > LIMIT else BALANCE
