@@ -21,7 +21,7 @@ NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
 COPIES = 3  # of a row of X at most, its own and every other's, are among a row's neighbours
 BLOCK = 4096  # rows whose copies are dealt out at a time
 LIMIT = 1.4  # of the mean unevenness, for groups of like sizes: docs/kingdra.md
-LOOKS = 5  # partitions of one graph that unevenness is a mean of
+LOOKS, MANY_CLUSTERS = 5, 100  # partitions of one graph that unevenness is a mean of; of so many clusters one will do
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
 
@@ -169,7 +169,7 @@ def unevenness(neighbors, n_clusters, *, member=0, seed=0):
     Returns
     -------
     float
-        The mean of `merging.piece_unevenness` over five partitions of its graph.
+        The mean of `merging.piece_unevenness` over five partitions of its graph, or fewer for more than 20 clusters.
 
     Examples
     --------
@@ -178,7 +178,8 @@ def unevenness(neighbors, n_clusters, *, member=0, seed=0):
     3.0
     """
     graph = member_graph(neighbors, member)
-    several, _ = graph_pieces(graph, n_clusters, seed=[seed, member], n_times=LOOKS)
+    looks = max(1, min(LOOKS, MANY_CLUSTERS // n_clusters))
+    several, _ = graph_pieces(graph, n_clusters, seed=[seed, member], n_times=looks)
     return float(np.mean([piece_unevenness(links_between(graph, own).toarray(), n_clusters) for own in several]))
 
 
