@@ -25,12 +25,16 @@ from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
+from kingdra_cluster.communities import BALANCE  # noqa: E402
+from kingdra_cluster.merging import UNEVEN  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import (  # noqa: E402
+    AGREED,
     NEIGHBORS,
     chosen_balance,
     community_starts,
     neighbor_lists,
+    start_agreement,
     unevenness,
 )
 from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
@@ -61,6 +65,7 @@ BALANCE_HEAD = (
     "k-means",
     *(f"vote at {balance:g}" for balance in OTHERS),
     "unevenness",
+    "agreement",
     "chosen",
 )
 
@@ -89,7 +94,7 @@ def measure(name, data, n_clusters, seed):
     began = time.perf_counter()
     rows, lists = neighbor_lists(data.X, n_clusters, seed)
     truth = data.truth[rows]
-    balance = chosen_balance(uneven_as_seen(lists, n_clusters, seed))
+    *_, balance = choice(lists, n_clusters, seed)
     starts = starts_of_all(lists, n_clusters, seed, balance, STARTS)
     vote = vote_of(starts, n_clusters)
     seconds = time.perf_counter() - began
@@ -115,9 +120,13 @@ def measure(name, data, n_clusters, seed):
     }
 
 
-def uneven_as_seen(lists, n_clusters, seed):
-    """What `unevenness` is for each number of neighbours."""
-    return [unevenness(lists, n_clusters, member=member, seed=seed) for member in range(len(NEIGHBORS))]
+def choice(lists, n_clusters, seed):
+    """Mean unevenness, agreement of the members' starts with little balance, and the balance that both make."""
+    seen = [unevenness(lists, n_clusters, member=member, seed=seed) for member in range(len(NEIGHBORS))]
+    options = {"balance": UNEVEN, "seed": seed}
+    first = [community_starts(lists, n_clusters, member=member, **options)[0] for member in range(N_MEMBERS)]
+    agreement = start_agreement(first, n_clusters)
+    return float(np.mean(seen)), agreement, chosen_balance(seen) if agreement >= AGREED else BALANCE
 
 
 def with_sizes(truth, ratio, seed):
@@ -135,10 +144,9 @@ def measure_balances(name, data, n_clusters, seed, ratio):
     X, truth = data.X[rows], data.truth[rows]
     found, lists = neighbor_lists(X, n_clusters, seed)
     votes = [vote_of(starts_of_all(lists, n_clusters, seed, balance), n_clusters) for balance in OTHERS]
-    seen = uneven_as_seen(lists, n_clusters, seed)
     facts = [name, ratio, seed, len(rows), ACC(truth, kmeans_labels(X, n_clusters, seed))]
     scores = [ACC(truth[found], vote) for vote in votes]
-    return dict(zip(BALANCE_HEAD, [*facts, *scores, float(np.mean(seen)), chosen_balance(seen)], strict=True))
+    return dict(zip(BALANCE_HEAD, [*facts, *scores, *choice(lists, n_clusters, seed)], strict=True))
 
 
 def main(arguments=None):

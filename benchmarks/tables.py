@@ -123,13 +123,14 @@ def balances(report):
     groups = {}
     for line in report["lines"]:
         groups.setdefault((line["data"], line["ratio"]), []).append(line)
-    return [*head, "unevenness", "chosen"], [
+    return [*head, "unevenness", "agreement", "chosen"], [
         [
             data,
             "as they are" if ratio == 1 else f"from 1 to 1/{ratio:g}",
             lines[0]["rows"],
             *(_spread([100 * line[name] for line in lines]) for name in ("k-means", *votes)),
             _spread([line["unevenness"] for line in lines], ".2f"),
+            _spread([line["agreement"] for line in lines], ".2f"),
             ", ".join(f"{line['chosen']:g}" for line in lines),
         ]
         for (data, ratio), lines in groups.items()

@@ -15,12 +15,14 @@ from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces
 from kingdra_cluster.graphs import links_between, neighbor_graph
 from kingdra_cluster.merging import UNEVEN, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
+from kingdra_cluster.pseudo_labels import align_members, mean_pairwise_agreement
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
 NEIGHBORS = (7, 10, 15, 20)  # of one member after the other
 COPIES = 3  # of a row of X at most, its own and every other's, are among a row's neighbours
 BLOCK = 4096  # rows whose copies are dealt out at a time
-LIMIT = 1.4  # of the mean unevenness, for groups of like sizes: docs/kingdra.md
+LIMIT = 1.1  # of the mean unevenness, for groups of like sizes: docs/kingdra.md
+AGREED = 0.75  # of the rows, by starts with little balance: where groups overlap these fall apart each in its own way
 LOOKS, MANY_CLUSTERS = 5, 100  # partitions of one graph that unevenness is a mean of; of so many clusters one will do
 SPARSE = 2 / 3  # of the entries are zero: counts of words, strokes on an empty page
 
@@ -194,6 +196,31 @@ def chosen_balance(found):
     Returns
     -------
     float
-        0.5 if it is more than 1.4 on average, else 0.7.
+        0.5 if it is more than 1.1 on average, else 0.7.  Starts with 0.5 should agree: see `start_agreement`.
     """
     return UNEVEN if np.mean(found) > LIMIT else BALANCE
+
+
+def start_agreement(starts, n_clusters):
+    """Return the share of rows that two members' starts put into the same cluster, mean over all pairs of members.
+
+    Parameters
+    ----------
+    starts : (n_members, m) int
+        -1 where one has no opinion: rows without all opinions do not count.
+    n_clusters : int
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> start_agreement(np.array([[0, 0, 1, 1, 1], [1, 1, 0, 1, -1]]), 2)
+    0.75
+    """
+    known = np.asarray(starts)[:, np.all(np.asarray(starts) >= 0, axis=0)].astype(np.intp)
+    if known.size == 0:
+        return 0.0
+    return mean_pairwise_agreement(np.take_along_axis(align_members(known, n_clusters), known, axis=1))

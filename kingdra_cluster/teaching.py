@@ -5,13 +5,14 @@ import math
 import numpy as np
 from joblib import delayed
 
+from kingdra_cluster.communities import BALANCE
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import member_starts, member_unevenness
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
-from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists
+from kingdra_cluster.starts import AGREED, NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
 
 
 class BucketMemory:
@@ -68,7 +69,7 @@ def starting_sets(settings, X, seed, workers):
         -1 where one has no opinion.  None where none will be asked: the members vote alone, nothing but the sure rows
         will be taught, or there are more rows than are searched for neighbours.
     balance : float, or None
-        How much the starts prefer like sizes: as asked for, or as `unevenness` says.
+        How much the starts prefer like sizes: as asked for, or as `unevenness` and `start_agreement` say.
     """
     if settings.start is None:
         return None, None, None
@@ -77,21 +78,34 @@ def starting_sets(settings, X, seed, workers):
     lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
     asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
     n_starts = max(1, math.ceil(settings.start_votes / settings.n_members)) if asked else 1
-    balance = settings.start_balance
-    if balance is None:
-        some = range(min(len(NEIGHBORS), settings.n_members))  # every number of neighbours once
-        found = [delayed(member_unevenness)(lists[m % len(lists)][1], n_clusters, member=m, seed=seed) for m in some]
-        balance = chosen_balance(workers(found))
-    options = {"balance": balance, "seed": seed, "n_starts": n_starts}
-    starts = workers(
-        delayed(member_starts)(lists[member % len(lists)][1], n_clusters, member=member, **options)
-        for member in range(settings.n_members)
-    )
+    starts, balance = _starts_of_all(settings, lists, seed, n_starts, workers)
     sets = []
     for member, (classes, *_) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
     return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None, balance
+
+
+def _starts_of_all(settings, lists, seed, n_starts, workers):
+    """Starts (n_starts, m) of every member, from the lists of neighbours in its space, and the balance they are of."""
+    n_clusters = settings.n_clusters
+
+    def calls(function, n_members, **options):
+        return [
+            delayed(function)(lists[member % len(lists)][1], n_clusters, member=member, seed=seed, **options)
+            for member in range(n_members)
+        ]
+
+    def with_balance(balance):
+        return workers(calls(member_starts, settings.n_members, balance=balance, n_starts=n_starts))
+
+    if settings.start_balance is not None:
+        return with_balance(settings.start_balance), settings.start_balance
+    balance = chosen_balance(workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members))))
+    starts = with_balance(balance)
+    if balance < BALANCE and start_agreement(np.stack([first for first, *_ in starts]), n_clusters) < AGREED:
+        return with_balance(BALANCE), BALANCE
+    return starts, balance
 
 
 def later_sets(settings, state):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from kingdra_cluster import KingdraCluster, starts
+from kingdra_cluster import KingdraCluster, starts, teaching
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.labellers import LABELLERS
 from kingdra_cluster.parallel import ThisProcess
@@ -194,6 +194,18 @@ def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
             alone = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected, n_starts=3)
             np.testing.assert_array_equal(classes[: len(X)], alone[0][rows[: len(X)]])
             np.testing.assert_array_equal(voters[2 * member : 2 * member + 2], alone[1:])
+
+
+def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
+    uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
+    lists = neighbor_lists(uneven, 3)[1]
+    for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 0.7), (1.1, 0.5, 0.5)):
+        monkeypatch.setattr(teaching, "AGREED", needed)
+        settings = KingdraCluster(3, start_balance=asked, n_members=2)
+        sets, _, balance = starting_sets(settings, uneven, 0, ThisProcess())
+        assert balance == expected
+        alone = community_starts(lists, 3, member=1, balance=expected)[0]
+        np.testing.assert_array_equal(sets[1][1][: len(uneven)], alone[sets[1][0][: len(uneven)]])
 
 
 # Which rows are sure

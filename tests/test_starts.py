@@ -20,6 +20,7 @@ from kingdra_cluster.starts import (
     community_starts,
     neighbor_lists,
     neighbor_metric,
+    start_agreement,
     unevenness,
 )
 from kingdra_cluster.unsup_metrics import ACC
@@ -133,6 +134,14 @@ def test_unevenness_tells_groups_of_like_sizes_from_others(digits_lists):
     even, uneven = ([unevenness(near, 10, member=member) for member in range(4)] for near in (digits_lists, lists))
     assert np.mean(even) < 0.8 * LIMIT < 1.2 * LIMIT < np.mean(uneven)
     assert (chosen_balance(even), chosen_balance(uneven)) == (0.7, 0.5)
+
+
+def test_agreement_counts_rows_of_known_clusters_under_any_names():
+    one = np.array([0, 0, 1, 1, 2, 2, -1, 0])
+    other = np.array([2, 2, 0, 0, 1, 0, 1, -1])  # the same but for one of six rows
+    assert start_agreement([one, other], 3) == 5 / 6
+    assert start_agreement([one, other, one], 3) == (5 / 6 + 1 + 5 / 6) / 3
+    assert start_agreement([np.full(8, -1), one], 3) == 0.0, "no row is known to both"
 
 
 def test_very_many_clusters_are_found_too():
