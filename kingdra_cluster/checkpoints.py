@@ -8,9 +8,9 @@ from sklearn.utils import check_random_state
 
 from kingdra_cluster.modes.base import LARGEST_SEED
 from kingdra_cluster.persistence import (
+    bits_depend_on,
     data_hash,
     lock_folder,
-    manifest,
     read_arrays,
     read_json,
     remove_unfinished,
@@ -39,15 +39,13 @@ def fit_identity(settings, mode, X, seed):
         JSON-able.
     """
     arguments = {name: value for name, value in settings.get_params(deep=False).items() if name not in FREE_ARGUMENTS}
-    run = manifest()
     return {
         "data": data_hash(X),
         "seed": seed,
         "mode": type(mode).__name__,
         **{name: jsonable(value) for name, value in arguments.items()},
         **{f"mode {name}": jsonable(value) for name, value in mode.get_params().items()},
-        **{f"version of {name}": value for name, value in run["versions"].items()},
-        "version of kingdra_cluster": run["kingdra_cluster"],
+        **bits_depend_on(),
     }
 
 

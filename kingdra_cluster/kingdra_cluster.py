@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, clone
 from kingdra_cluster.checkpoints import Checkpoints, fit_identity, seed_of_fit
 from kingdra_cluster.cluster_count import estimate_n_clusters, most_stable
 from kingdra_cluster.exceptions import CollapseWarning
-from kingdra_cluster.members import member_classifier
+from kingdra_cluster.members import member_classifier, member_parameters
 from kingdra_cluster.modes import MODES
 from kingdra_cluster.modes.base import ClusteringMode, clusterer_tags, learn_scale
 from kingdra_cluster.outputs import Outputs
@@ -221,6 +221,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         X = check_rows(self, X, reset=True)
         seed = seed_of_fit(self.random_state, self.checkpoint_dir)
         check_spaces(self.spaces, X.shape[1])
+        workers = member_workers(self.n_jobs, self.threads_per_member)
         self.n_clusters_, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
             found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]
@@ -232,7 +233,6 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         mode = settings._member_mode()
         scales = [learn_scale(seen, self.scale) for seen in each_space(X, self.spaces)]
         self.scale_ = scales[0] if self.spaces is None else scales
-        workers = member_workers(self.n_jobs, self.threads_per_member)
         identity = {} if self.checkpoint_dir is None else fit_identity(settings, mode, X, seed)
         checkpoints = Checkpoints(self.checkpoint_dir, identity)
         try:
@@ -278,7 +278,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         """Raise on the first argument, of the ensemble, its mode or its refinement, that is out of range."""
         check_ensemble(self)
         settings = self._with_clusters(2) if self.n_clusters == "auto" else self
-        settings._member_mode().check_parameters()
+        member_parameters(settings._member_mode())
         refining_mode(self.refine, settings.n_clusters)
 
     def __sklearn_tags__(self):

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
-from kingdra_cluster.modes.base import check_loss, trained_probabilities
+from kingdra_cluster.modes.base import ClusteringMode, check_loss, trained_probabilities
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
@@ -155,7 +155,7 @@ def _columns(X, space):
 def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
-    network = _network(*_key(mode, X.shape[1:]))
+    network = _network(type(mode), member_parameters(mode), tuple(X.shape[1:]))
     start = _fresh_state(mode, X.shape[1:], seed) if source is None else _read_state(source, seed)
     _assign(network, start, source)
     if labelled is not None:
@@ -187,14 +187,25 @@ def _store(target, network, mode, X, scale, losses, whose):
     write_arrays(target, probabilities=trained_probabilities(classifier, X), **arrays)
 
 
-def _key(mode, input_shape):
+def member_parameters(mode):
+    """Return a mode's hyper-parameters, checked, as JSON, from which every process makes its network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is out of range or cannot be written down, such as a model, or if the mode's networks cannot be members.
+    """
+    if type(mode).freeze is ClusteringMode.freeze:
+        found = type(mode).__name__
+        raise TypeError(f"mode must be an estimator that makes members, such as LadderIM() or NNM(); received {found}")
+    mode.check_parameters()
     given = mode.get_params()
     parameters = {name: jsonable(value) for name, value in given.items()}
     for name, value in parameters.items():
         if value is None and given[name] is not None:
             found = type(given[name]).__name__
             raise TypeError(f"{name} of a member's mode must be of plain numbers, words and lists; it is {found}")
-    return type(mode), json.dumps(parameters, sort_keys=True), tuple(input_shape)
+    return json.dumps(parameters, sort_keys=True)
 
 
 @lru_cache(maxsize=4)

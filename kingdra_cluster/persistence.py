@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ except ImportError:  # Windows
     fcntl = None
 
 HASH_BYTES = 2**24
+FAISS = ("faiss-cpu", "faiss-gpu", "faiss")  # distributions of one library
+NO_BITS = {"networkx", "joblib"}  # in the manifest, but nothing of theirs is in a result
 UNFINISHED = ".unfinished-"  # how the names of files begin that are still being written
 
 
@@ -196,7 +198,24 @@ def manifest(**extra):
         "platform": platform.platform(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
-        "versions": {package: version(package) for package in packages},
+        "versions": {package: _version(package) for package in packages} | {"faiss": _version(*FAISS)},
         "flags": {flag: os.environ[flag] for flag in flags if flag in os.environ},
         **extra,
     }
+
+
+def bits_depend_on():
+    """Return, flat, what of the `manifest` two runs must share for one to go on with the other's bits."""
+    run = manifest()
+    versions = {f"version of {name}": found for name, found in run["versions"].items() if name not in NO_BITS}
+    return {**versions, "version of kingdra_cluster": run["kingdra_cluster"], "flags": run["flags"]}
+
+
+def _version(*names):
+    """Return the version of the first of some distributions that is installed, or None."""
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None

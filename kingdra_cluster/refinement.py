@@ -1,10 +1,12 @@
 """The last stage of `KingdraCluster`: RUC refines what the ensemble found."""
 
 import json
+import pickle
 import shutil
 import warnings
 from hashlib import sha256
 
+import keras
 import numpy as np
 from joblib import delayed
 from sklearn.base import clone
@@ -12,6 +14,7 @@ from sklearn.base import clone
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.members import claim_threads
 from kingdra_cluster.modes import RUC
+from kingdra_cluster.persistence import data_hash
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import opened
 
@@ -58,22 +61,27 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
     refiner.set_params(random_state=seed, checkpoint_dir=state, verbose=ensemble.verbose)
     target = checkpoints.folder / "refined"
     clustering = (ensemble.probabilities_, ensemble.pseudo_labels_)
-    workers([delayed(_fit)(X, *clustering, refiner, target, ensemble.threads_per_member)])
+    packed = pickle.dumps(refiner)  # a backbone in it starts TensorFlow: the worker claims its threads first
+    workers([delayed(_fit)(X, *clustering, packed, target, ensemble.threads_per_member)])
     return RUC.load(target)
 
 
 def _state_folder(folder, refiner):
     """Return where the state of a refinement is kept, after removing that of any other one."""
-    settings = json.dumps({name: jsonable(value) for name, value in refiner.get_params().items()}, sort_keys=True)
+    settings = {name: jsonable(value) for name, value in refiner.get_params().items()}
+    if isinstance(refiner.backbone, keras.Model):
+        settings["backbone"] = [data_hash(weight) for weight in refiner.backbone.get_weights()]
+    settings = json.dumps(settings, sort_keys=True)
     own = folder / f"refinement_{sha256(settings.encode()).hexdigest()[:16]}"
     for other in set(folder.glob("refinement_*")) - {own}:
         shutil.rmtree(other)
     return own
 
 
-def _fit(X, probabilities, pseudo_labels, refiner, target, threads):
+def _fit(X, probabilities, pseudo_labels, packed, target, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    refiner = pickle.loads(packed)
     X, probabilities, pseudo_labels = map(opened, (X, probabilities, pseudo_labels))
     probabilities = np.clip(probabilities, 0.0, 1.0)  # a mean of float32 may round to more
     with warnings.catch_warnings():

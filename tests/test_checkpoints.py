@@ -251,5 +251,10 @@ def test_what_changes_no_bit_does_not_change_the_identity():
     assert identity_of(**free) == identity_of()
 
 
-def test_the_identity_names_the_versions():
-    assert {"version of tensorflow", "version of keras", "version of kingdra_cluster"} <= set(identity_of())
+def test_the_identity_names_the_versions_and_flags_on_which_bits_depend(monkeypatch):
+    usual = identity_of()
+    assert {"version of tensorflow", "version of keras", "version of faiss", "version of kingdra_cluster"} <= set(usual)
+    assert not {"version of joblib", "version of networkx"} & set(usual)
+    monkeypatch.setenv("XLA_FLAGS", "--of_another_run")
+    changed = identity_of()
+    assert [key for key in usual if usual[key] != changed[key]] == ["flags"]

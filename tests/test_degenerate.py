@@ -2,11 +2,12 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 from scipy import sparse
 
-from kingdra_cluster import NNM, KingdraCluster, LadderIM, SimCLR
+from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM, SelfLabel, SimCLR
 
 pytestmark = [
     pytest.mark.usefixtures("eager"),
@@ -191,6 +192,25 @@ def test_bad_arguments_are_refused_by_name_before_any_work(monkeypatch, owner, n
         MAKERS[owner](**{name: value}).fit(X)
     assert name in str(caught.value)
     assert re.search(message, str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("mode", "error", "words"),
+    [
+        (RUC(), TypeError, "mode must be an estimator that makes members.*received RUC"),
+        (SelfLabel(NNM()), TypeError, "mode must be an estimator that makes members.*received SelfLabel"),
+        (NNM(backbone="resnet999"), ValueError, "backbone must be one of"),
+        (
+            NNM(backbone=keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])),
+            TypeError,
+            "backbone of a member's mode must be",
+        ),
+    ],
+)
+def test_modes_that_cannot_be_members_are_refused_before_any_work(monkeypatch, mode, error, words):
+    monkeypatch.setattr("kingdra_cluster.kingdra_cluster.check_rows", lambda *_, **__: pytest.fail("work began"))
+    with pytest.raises(error, match=words):
+        make_kingdra(mode=mode).fit(X)
 
 
 def test_the_modes_arguments_are_checked_by_the_ensemble_too():

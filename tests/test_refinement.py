@@ -1,10 +1,15 @@
 """RUC as the last stage of KingdraCluster: what it changes, what it leaves, what survives a kill."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from kingdra_cluster import RUC, KingdraCluster, LadderIM, PseudoLabelWarning
+from kingdra_cluster.backbones import make_backbone
 from kingdra_cluster.clean_split import core_split
 from kingdra_cluster.modes import fit_state, ruc
 
@@ -13,8 +18,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
 ]
+ROOT = Path(__file__).parents[1]
 REFINEMENT = RUC(hidden_units=(8,), batch_size=30, n_epochs=3, n_neighbors=10)
 RESULTS = ("labels_", "probabilities_", "ensemble_labels_", "ensemble_probabilities_", "pseudo_labels_")
+
+
+WITH_A_MODEL = """
+import sys, warnings
+import keras, numpy as np
+from kingdra_cluster import RUC, KingdraCluster, LadderIM
+
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(60, 4))
+backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="ones")])
+refine = RUC(hidden_units=(4,), batch_size=30, n_epochs=1, backbone=backbone)
+options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "random_state": 0, "checkpoint_dir": sys.argv[1]}
+model = KingdraCluster(2, mode=LadderIM(hidden_units=(4,), batch_size=30), refine=refine, **options).fit(X)
+print(model.probabilities_.sum(axis=0).tolist())
+"""
 
 
 def make(refine=REFINEMENT, **arguments):
@@ -99,6 +120,29 @@ def test_rounds_are_kept_when_the_refinement_is_another(blobs, tmp_path, monkeyp
     model = make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(n_epochs=2)).fit(blobs)
     assert len(model.refiner_.history_) == 2
     assert len(list(tmp_path.glob("refinement_*"))) == 1
+
+
+def test_a_backbone_with_other_weights_is_another_refinement(blobs, tmp_path, monkeypatch):
+    make(refine=None, checkpoint_dir=tmp_path).fit(blobs)
+    monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
+    found = []
+    for seed in (0, 0, 1):
+        backbone = make_backbone({"name": "mlp", "hidden_units": (4,)}, blobs.shape[1:], seed)
+        make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(backbone=backbone)).fit(blobs)
+        found += tmp_path.glob("refinement_*")
+    assert found[0] == found[1] != found[2]
+    assert len(found) == 3, "the state of another refinement is removed"
+
+
+def test_a_killed_refinement_with_a_model_goes_on_in_a_new_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(WITH_A_MODEL, encoding="utf-8")
+    lines = []
+    for _ in range(2):  # the second finds all members trained: nothing has claimed its threads
+        run = subprocess.run([sys.executable, script, tmp_path / "state"], capture_output=True, text=True, cwd=ROOT)
+        assert run.returncode == 0, run.stderr
+        lines.append(run.stdout)
+    assert lines[0] == lines[1] != ""
 
 
 def test_cores_of_the_graph_say_what_to_believe(blobs):

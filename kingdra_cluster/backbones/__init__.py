@@ -50,27 +50,44 @@ def make_backbone(backbone, input_shape, seed=None):
     >>> make_backbone({"name": "mlp", "hidden_units": (16, 8)}, (4,), seed=0).output_shape
     (None, 8)
     """
+    check_backbone(backbone)
     if isinstance(backbone, keras.Model):
-        if getattr(backbone, "input_shape", None) is None:
-            raise TypeError(f"backbone must be a functional model or a name; received {type(backbone).__name__}")
         if tuple(backbone.input_shape[1:]) != tuple(input_shape):
             raise ValueError(f"backbone must take rows of shape {tuple(input_shape)}; it takes {backbone.input_shape}")
         model = copy_model(backbone, seed)
     else:
-        options = dict(backbone) if isinstance(backbone, Mapping) else {"name": backbone}
-        name = options.pop("name", None)
-        check_choice("backbone", name, BACKBONES)
-        _check_options(name, options)
+        name, options = _name_and_options(backbone)
         model = BACKBONES[name](input_shape, seed=seed, **options)
     if len(model.output_shape) != 2:
         raise ValueError(f"backbone must return an embedding, (batch, features); it returns {model.output_shape}")
     return model
 
 
-def _check_options(name, options):
-    """Raise ``TypeError`` unless a dict's entries are arguments of the function of that name, other than its seed."""
+def check_backbone(backbone, or_none=False):
+    """Raise ``TypeError`` or ``ValueError`` unless `make_backbone` knows a backbone; nothing is made.
+
+    Parameters
+    ----------
+    backbone : str, dict or keras.Model
+    or_none : bool, default=False
+        Whether None will do, too.
+    """
+    if or_none and backbone is None:
+        return
+    if isinstance(backbone, keras.Model):
+        if getattr(backbone, "input_shape", None) is None:
+            raise TypeError(f"backbone must be a functional model or a name; received {type(backbone).__name__}")
+        return
+    name, options = _name_and_options(backbone)
+    check_choice("backbone", name, BACKBONES)
     arguments = signature(BACKBONES[name]).parameters.values()
     known = {argument.name for argument in arguments if argument.kind is Parameter.KEYWORD_ONLY} - {"seed"}
     unknown = sorted(options.keys() - known)
     if unknown:
         raise TypeError(f"backbone={name!r} takes the options {sorted(known)}; received {unknown}")
+
+
+def _name_and_options(backbone):
+    """Split a name, or a dict of a name and options, into both."""
+    options = dict(backbone) if isinstance(backbone, Mapping) else {"name": backbone}
+    return options.pop("name", None), options

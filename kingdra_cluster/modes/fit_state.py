@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state
 
 from kingdra_cluster.modes.base import LARGEST_SEED
 from kingdra_cluster.persistence import (
+    bits_depend_on,
     data_hash,
     lock_folder,
-    manifest,
     read_arrays,
     remove_unfinished,
     unlock_folder,
@@ -37,15 +37,13 @@ def fit_identity(estimator, seed, network, **data):
         What is fitted, by name.
     """
     arguments = {name: value for name, value in estimator.get_params().items() if name not in FREE_ARGUMENTS}
-    run = manifest()
     weights = np.concatenate([weight.ravel() for weight in network.get_weights()])
     return {
         "estimator": type(estimator).__name__,
         "seed": seed,
         **{name: jsonable(value) for name, value in arguments.items()},
         **{name: data_hash(value) for name, value in {**data, "weights": weights}.items()},
-        **{f"version of {name}": value for name, value in run["versions"].items()},
-        "version of kingdra_cluster": run["kingdra_cluster"],
+        **bits_depend_on(),
     }
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from kingdra_cluster import augment
-from kingdra_cluster.backbones import make_backbone
+from kingdra_cluster.backbones import check_backbone, make_backbone
 from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
@@ -149,6 +149,7 @@ class NNM(ClusteringMode):
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
+        check_backbone(self.backbone)
         for name in ("n_heads", "n_neighbors"):
             check_number(name, getattr(self, name), Integral, 1)
         check_choice("metric", self.metric, METRICS)
@@ -156,8 +157,8 @@ class NNM(ClusteringMode):
             check_flag(name, getattr(self, name))
         for name in ("entropy_weight", "supervised_weight", "view_distance", "weight_decay"):
             check_number(name, getattr(self, name), Real, 0)
-        for name, most in (("padding", 1), ("largest_cutout", 1)):
-            check_number(name, getattr(self, name), Real, 0, maximum=most)
+        for name in ("padding", "largest_cutout"):
+            check_number(name, getattr(self, name), Real, 0, maximum=1)
         check_number("learning_rate", self.learning_rate, Real, above=0)
         if isinstance(self.prior, str):
             check_choice("prior", self.prior, ["uniform"])

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kingdra_cluster import augment
+from kingdra_cluster.backbones import check_backbone
 from kingdra_cluster.batches import IndexedRowBatches
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
@@ -171,18 +172,17 @@ class RUC(ClusteringMode):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
         check_choice("split", self.split, SPLITS)
-        check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)))
+        check_backbone(self.backbone, or_none=True)
+        check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)) | {"mixup": (Integral, 1)})
         check_flag("flip", self.flip)
         for name in ("confidence_threshold", "label_smoothing", "momentum"):
             check_number(name, getattr(self, name), Real, 0, maximum=1)
         for threshold in self._relabel_thresholds():
             check_number("relabel_threshold", threshold, Real, 0, maximum=1)
-        check_number("mixup", self.mixup, Integral, 1)
         for name in ("temperature", "learning_rate"):
             check_number(name, getattr(self, name), Real, above=0)
-        for name in ("n_neighbors", "ramp_epochs"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), Integral, 1)
+        given = [name for name in ("n_neighbors", "ramp_epochs") if getattr(self, name) is not None]
+        check_numbers(self, dict.fromkeys(given, (Integral, 1)))
         check_pair("noise_std", self.noise_std)
         check_pair("feature_dropout", self.feature_dropout, 0.99)
         check_sequence("hidden_units", self.hidden_units, Integral, 1)

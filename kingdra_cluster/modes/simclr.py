@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster import augment
-from kingdra_cluster.backbones import make_backbone
+from kingdra_cluster.backbones import check_backbone, make_backbone
 from kingdra_cluster.batches import RowBatches
 from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
@@ -129,6 +129,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
+        check_backbone(self.backbone, or_none=True)
         counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1}
         check_numbers(self, {name: (Integral, least) for name, least in counts.items()})
         check_numbers(self, dict.fromkeys(("jitter", "noise_std", "weight_decay"), (Real, 0)))
