@@ -17,7 +17,7 @@ def nearest_neighbors(X, n_neighbors, *, metric="cosine", queries=None, backend=
 
     Parameters
     ----------
-    X : array (memory-mapped too) or CSR matrix of shape (n, n_features)
+    X : array (memory-mapped too), SomeRows of one or CSR matrix of shape (n, n_features)
         Floating or integer; read block by block, never copied whole (by faiss only).
     n_neighbors : int
         At most n - 1; with `queries` at most n.

@@ -9,6 +9,29 @@ BLOCK_ENTRIES = 2**24  # entries of a block of rows: 64 MB in float32
 _DENSER_IS_DENSE = 0.1  # share of entries above which products of sparse blocks are slower than dense ones
 
 
+class SomeRows:
+    """Some rows of a dense matrix, read from it when they are asked for: a memory-mapped one is not copied.
+
+    Parameters
+    ----------
+    X : array of shape (n, n_features)
+    rows : (m,) int
+        Its rows, in the order that they are to have.
+    """
+
+    def __init__(self, X, rows):
+        self.X, self.rows = X, rows
+        self.shape, self.dtype, self.ndim = (len(rows), *X.shape[1:]), X.dtype, X.ndim
+
+    def __getitem__(self, key):
+        return self.X[self.rows[key]]
+
+    @classmethod
+    def of(cls, X, rows):
+        """Return these rows of a matrix: of a sparse one a copy, which is small."""
+        return X[rows] if sparse.issparse(X) else cls(X, rows)
+
+
 class PreparedRows:
     """Rows of X shifted and scaled so that a score of two of them ranks like the metric; X itself is never copied.
 
@@ -19,7 +42,7 @@ class PreparedRows:
 
     Parameters
     ----------
-    X : array or CSR matrix of shape (n, n_features)
+    X : array, SomeRows or CSR matrix of shape (n, n_features)
     metric : {"cosine", "euclidean"}
     name : str
         The argument's name, for messages.
@@ -132,7 +155,8 @@ def _power_of_two(value):
 
 
 def _check_matrix(X, name):
-    X = X.tocsr() if sparse.issparse(X) else np.asanyarray(X)
+    if not isinstance(X, SomeRows):
+        X = X.tocsr() if sparse.issparse(X) else np.asanyarray(X)
     if X.ndim != 2:
         raise ValueError(f"{name} must have the shape (n, n_features), got {X.shape}.")
     if X.dtype.kind not in "fiub":

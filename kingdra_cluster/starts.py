@@ -15,6 +15,7 @@ from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces
 from kingdra_cluster.graphs import links_between, neighbor_graph
 from kingdra_cluster.merging import UNEVEN, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
+from kingdra_cluster.prepared_rows import SomeRows
 from kingdra_cluster.pseudo_labels import align_members, mean_pairwise_agreement
 
 MANY_ROWS = 100_000  # of more rows a sample starts the members: the time of the search grows with their square
@@ -65,14 +66,15 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
         X = np.asarray(X).reshape(len(rows), -1)
     metric, first, copy_of = neighbor_metric(X), *_distinct(X)
     several = np.bincount(copy_of).max() > COPIES
-    places, searched = (first, X[first]) if several else (np.arange(len(rows)), X)
+    places, searched = (first, SomeRows.of(X, first)) if several else (np.arange(len(rows)), X)
     n_neighbors = min(max(NEIGHBORS), len(places) - 1)
     lists = np.empty((len(places), 0), dtype=np.int32)
     if n_neighbors > 0:
         lists = nearest_neighbors(searched, n_neighbors, metric=metric).astype(np.int32)
     own = np.arange(len(places))
     if metric == "cosine":
-        empty = np.asarray(abs(searched).sum(axis=1)).ravel() == 0
+        entries = np.asarray(abs(X).sum(axis=1)).ravel() if sparse.issparse(X) else X.any(axis=1)
+        empty = entries[places] == 0
         lists = np.where(empty[:, None] | empty[lists], -1, lists)
         own[empty] = -1
     return rows, _with_copies(np.column_stack([own, lists]), copy_of) if several else lists

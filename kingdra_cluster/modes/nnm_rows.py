@@ -5,6 +5,7 @@ from scipy import sparse
 
 from kingdra_cluster.neighbors import nearest_neighbors
 from kingdra_cluster.persistence import data_hash
+from kingdra_cluster.prepared_rows import SomeRows
 
 FEW_ROWS = 2000  # with fewer, none is held out
 HELD_OUT = 0.1
@@ -44,12 +45,12 @@ def neighbors_among(X, rows, n_neighbors, metric):
     """
     flat = X if sparse.issparse(X) else np.asarray(X).reshape(X.shape[0], -1)
     others = np.setdiff1d(np.arange(X.shape[0]), rows)
-    inside = flat if others.size == 0 else flat[rows]
+    inside = flat if others.size == 0 else SomeRows.of(flat, rows)
     n_neighbors = min(n_neighbors, len(rows) - 1)
     found = np.empty((X.shape[0], n_neighbors), dtype=np.intp)
     found[rows] = rows[nearest_neighbors(inside, n_neighbors, metric=metric)]
     if others.size:
-        found[others] = rows[nearest_neighbors(inside, n_neighbors, metric=metric, queries=flat[others])]
+        found[others] = rows[nearest_neighbors(inside, n_neighbors, metric=metric, queries=SomeRows.of(flat, others))]
     return found
 
 
