@@ -11,7 +11,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from kingdra_cluster import neighbors as module
 from kingdra_cluster.neighbors import METRICS, nearest_neighbors, neighbor_accuracy, neighbor_votes
-from kingdra_cluster.prepared_rows import SomeRows
 
 ROOT = Path(__file__).parents[1]
 each_metric = pytest.mark.parametrize("metric", METRICS)
@@ -160,26 +159,6 @@ def test_a_memory_mapped_matrix_is_read_block_by_block(tmp_path, metric):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     np.testing.assert_array_equal(nearest_neighbors(mapped, 3, metric=metric), nearest_neighbors(X, 3, metric=metric))
-
-
-@each_metric
-def test_some_rows_of_a_memory_mapped_matrix_are_not_copied(tmp_path, metric, monkeypatch):
-    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(3000, 2000)).astype(np.float32))
-    X = np.load(tmp_path / "X.npy", mmap_mode="r")
-    rows, queries = np.sort(np.random.default_rng(1).choice(3000, 2700, replace=False)), np.arange(50)
-    expected = (
-        nearest_neighbors(X[rows], 5, metric=metric),
-        nearest_neighbors(X[rows], 5, metric=metric, queries=X[:50]),
-    )
-    monkeypatch.setattr("kingdra_cluster.prepared_rows.BLOCK_ENTRIES", 2**18)
-    tracemalloc.start()
-    some = SomeRows.of(X, rows)
-    found = [nearest_neighbors(some, 5, metric=metric, queries=q) for q in (None, SomeRows.of(X, queries))]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_array_equal(found[1], expected[1])
-    assert peak < X.nbytes / 2
 
 
 def test_memory_does_not_grow_with_the_square_of_the_rows():
