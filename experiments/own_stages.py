@@ -211,7 +211,7 @@ def _normalised(backbone, mean, std):
         if not isinstance(values, list | tuple) or len(values) != backbone.input_shape[-1]:
             raise ValueError(f"{name} must be a list of {backbone.input_shape[-1]} numbers; got {values!r}")
         for value in values:
-            check_number(f"every entry of {name}", value, Real, above=0)
+            check_number(name, value, Real, above=0, of=values)
     images = keras.Input(backbone.input_shape[1:])
     normalise = keras.layers.Normalization(mean=list(mean), variance=[value**2 for value in std])
     return keras.Model(images, backbone(normalise(images)))

@@ -139,8 +139,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         check_number("momentum", self.momentum, Real, 0, maximum=1)
         check_flag("flip", self.flip)
         check_verbose(self.verbose)
-        if self.scale is not None:
-            check_choice("scale", self.scale, ["rms"])
+        check_choice("scale", self.scale, ["rms"], none=True)
 
     def make_network(self, input_shape, seed, n_steps):
         """Return the compiled network that ``fit`` trains for some steps, its optimizer built."""
