@@ -181,7 +181,12 @@ def _features(section):
         name: REQUIRED if parameter.default is parameter.empty else parameter.default
         for name, parameter in inspect.signature(FEATURES[kind]).parameters.items()
     }
-    return {"kind": kind, **arguments(options, accepted, f"data.features ({kind})", kinds=False)}
+    found = arguments(options, accepted, f"data.features ({kind})", kinds=False)
+    try:
+        FEATURES[kind](**found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"data.features ({kind}): {error}") from error
+    return {"kind": kind, **found}
 
 
 def _flatten(config, prefix=""):

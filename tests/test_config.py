@@ -124,6 +124,10 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({"data": {"name": "arrays"}}, r"data \(arrays\) needs the key 'path'"),
         ({"data": {"name": "digits", "features": "flaten"}}, r"no kind 'flaten' \(did you mean 'flatten'\?\)"),
         ({"data": {"name": "digits", "features": {"kind": "flatten", "divide": 2}}}, "did you mean 'divide_by'"),
+        (
+            {"data": {"name": "digits", "features": {"kind": "flatten", "divide_by": 0}}},
+            r"features \(flatten\): div",
+        ),
         ({**DIGITS, "cluster": {"n_round": 3}}, r"no key 'n_round' \(did you mean 'n_rounds'\?\)"),
         ({**DIGITS, "cluster": {"n_rounds": 2.5}}, r"n_rounds has to be an integer \(default 2\); got 2.5"),
         ({**DIGITS, "cluster": {"n_rounds": True}}, "n_rounds has to be an integer"),

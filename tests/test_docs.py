@@ -12,6 +12,7 @@ import pytest
 
 from experiments import config as configuration
 from experiments.cli import attack_parser, cluster_parser, export_parser, main, predict_parser, report_parser
+from experiments.stages import check_stages
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -88,7 +89,7 @@ def test_python_runs(page, digits, tmp_path, monkeypatch):
 @each_page
 def test_json_is_a_valid_configuration(page):
     for block in blocks(page, "json"):
-        configuration.resolve(json.loads(block), "page")
+        check_stages(configuration.resolve(json.loads(block), "page"), files=False)
 
 
 @each_page

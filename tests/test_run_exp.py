@@ -194,18 +194,6 @@ def test_history_survives_a_repeated_and_a_missing_round(tmp_path):
     assert writer.read()[3] == whole[3]
 
 
-def test_dry_run_prints_the_whole_configuration_and_writes_nothing(config_path, tmp_path, capsys):
-    folder = tmp_path / "run"
-    arguments = ["--set", "cluster.n_rounds=7", "--seeds", "4", "5", "--n-jobs", "2", "--output", str(folder)]
-    assert main([str(config_path), *arguments, "--dry-run"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["cluster"]["n_rounds"] == 7
-    assert printed["cluster"]["n_jobs"] == 2
-    assert printed["seeds"] == [4, 5]
-    assert not folder.exists()
-    assert configuration.resolve(printed, "x") == printed
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
