@@ -109,10 +109,13 @@ def resolve(config, name):
     for key in ("name", "about"):
         if not isinstance(config.get(key, ""), str):
             raise ValueError(f"{key} has to be a text; got {config[key]!r}.")
+    found = config.get("name", name)
+    if found != Path(found).name or found in ("", "..") or "\\" in found:  # Path(".").name is ""
+        raise ValueError(f"name has to be one of a folder in runs/, without slashes; got {found!r}.")
     if "data" not in config:
         raise ValueError('the configuration has no section "data"; the least is {"data": {"name": "digits"}}.')
     return {
-        "name": config.get("name", name),
+        "name": found,
         "about": config.get("about", ""),
         "data": _data(config["data"]),
         **stage_config.stages(config),

@@ -111,6 +111,9 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
     assert notes == []
 
 
+NO_NAMES = ("", ".", "..", "../../oops", "/tmp/x", "a/b", "a/", "a\\b")
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -145,6 +148,7 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({**DIGITS, "seeds": [1, 1]}, "seeds has to be a list of different integers"),
         ({**DIGITS, "seeds": [-1]}, "seeds has to be a list of different integers"),
         ({**DIGITS, "about": 3}, "about has to be a text"),
+        *(({**DIGITS, "name": name}, "name has to be one of a folder in runs/") for name in NO_NAMES),
     ],
 )
 def test_what_is_not_valid_is_named(config, message):
