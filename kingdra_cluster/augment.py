@@ -154,27 +154,6 @@ def vector_strong_view(rows, seed):
     return vector_view(rows, seed, noise=0.5, dropout=0.4)
 
 
-def neighbor_mixup(rows, neighbors, seed, *, largest_share=0.5):
-    """Move each row part of the way to a row near it, by a share uniform in [0, largest_share).
-
-    Parameters
-    ----------
-    rows, neighbors : arrays or tensors of shape (n, n_features)
-        Row i of ``neighbors`` lies near row i of ``rows``.
-    seed : sequence of int, or integer tensor of shape (k,)
-    largest_share : float
-
-    Returns
-    -------
-    float32 tensor of the shape of ``rows``
-    """
-    rows, neighbors = _check_vectors("rows", rows), _check_vectors("neighbors", neighbors)
-    if rows.shape != neighbors.shape:
-        raise ValueError(f"neighbors must have the shape of rows, {rows.shape}; received {neighbors.shape}")
-    share = uniform(_key(_check_seed(seed)), (tf.shape(rows)[0], 1), 0.0, largest_share)
-    return rows + share * (neighbors - rows)
-
-
 def permutation(seed, number):
     """Return the integers from 0 to ``number - 1`` in an order that depends on ``seed`` alone."""
     return tf.argsort(uniform(_key(_check_seed(seed)), (number,)))

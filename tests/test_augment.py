@@ -7,7 +7,6 @@ import tensorflow as tf
 from kingdra_cluster import NNM, RUC, SelfLabel, augment
 from kingdra_cluster.augment import (
     VIEWS,
-    neighbor_mixup,
     nnm_strong_view,
     ruc_strong_view,
     ruc_weak_view,
@@ -165,15 +164,6 @@ def test_the_strong_view_of_vectors_leaves_the_row_further_than_the_weak():
     assert 2 * away[0] < away[1]
 
 
-def test_mixup_stays_between_the_row_and_its_neighbour():
-    rows, neighbours = np.zeros((500, 3)), np.ones((500, 3))
-    mixed = neighbor_mixup(rows, neighbours, (0, 0, 0), largest_share=0.4).numpy()
-    np.testing.assert_array_equal(np.ptp(mixed, axis=1), 0)
-    assert 0 <= mixed.min() < 0.01
-    assert 0.39 < mixed.max() < 0.4
-    np.testing.assert_array_equal(neighbor_mixup(rows, neighbours, (0, 0, 0), largest_share=0.4), mixed)
-
-
 @pytest.mark.parametrize("concentration", [1, 4])
 def test_beta_and_permutations(concentration):
     draws = np.array([augment.beta((0, step), concentration) for step in range(2000)])
@@ -207,5 +197,3 @@ def test_images_and_seeds_of_the_wrong_kind_are_refused(arguments, error, words)
 def test_vectors_of_the_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"rows must have the shape \(n, n_features\)"):
         vector_view(np.zeros((2, 3, 4)), (0, 0, 0), noise=0.1, dropout=0.1)
-    with pytest.raises(ValueError, match="neighbors must have the shape of rows"):
-        neighbor_mixup(np.zeros((2, 3)), np.zeros((2, 4)), (0, 0, 0))
