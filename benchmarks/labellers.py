@@ -25,11 +25,14 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.reports import save_report, with_runs_of  # noqa: E402
 from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
-from experiments.data_home import atomic_path  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from experiments.stages import make_kingdra  # noqa: E402
 from kingdra_cluster.labellers import LABELLERS  # noqa: E402
-from kingdra_cluster.persistence import read_arrays, write_arrays  # noqa: E402
+from kingdra_cluster.persistence import (  # noqa: E402
+    read_arrays,
+    replacing,  # noqa: E402
+    write_arrays,
+)
 from kingdra_cluster.similarity_graph import SimilarityGraph  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC, NMI, purity  # noqa: E402
 
@@ -232,7 +235,7 @@ def main(argv=None):
     if args.output is None:
         print(text, end="")
         return 0
-    with atomic_path(args.output) as temporary:
+    with replacing(args.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return 0
 

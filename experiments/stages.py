@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from experiments import stage_config
-from experiments.run_folder import read_json, write_json
+from experiments.run_folder import write_json
 from experiments.signatures import ROOT, parameters
 from experiments.stage_config import is_kingdra, sees_items
 from experiments.stage_parts import UNSEARCHED, backbone_of, classifier_of, locate
+from kingdra_cluster.persistence import read_json
 from kingdra_cluster.saving import DESCRIPTION
 
 FOLDERS = {"pretext": "pretext", "cluster": "model", "refine": "refined"}  # within a seed's

@@ -116,6 +116,22 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target.partition("#")[0]).exists(), target
 
 
+def test_pages_name_what_the_code_has():
+    from experiments.published import DEFAULTS
+    from kingdra_cluster.modes import MODES, PRETEXTS, REFINERS
+
+    pages = ("kingdra", "stages", "adding", "scaling")
+    kingdra, stages, adding, scaling = ((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in pages)
+    named = kingdra[kingdra.index("Five things") : kingdra.index("- **Start**")]
+    assert [name for name in DEFAULTS if name not in named and not name.startswith("epochs_")] == []
+    whole = {name for name, mode in {**MODES, **PRETEXTS, **REFINERS}.items() if not hasattr(mode(), "checkpoint_dir")}
+    told = re.search(r"((?:`\w+`[^`.]*)+) keep nothing of a part", stages)[1]
+    assert set(re.findall(r"`(\w+)`", told)) - {"seed"} == whole
+    assert "labellers.PROPORTIONAL" in adding
+    assert "labellers.TAUGHT" in adding
+    assert "`start_votes` n" in scaling
+
+
 def test_the_reference_names_what_exists():
     names = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(names) > 8
