@@ -1,4 +1,5 @@
 # `make run` and `make test` each create the virtual environment if there is none, install, and do their job.
+# A run that is there already is kept: one that is finished is shown again, another is gone on with.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -13,8 +14,7 @@ $(VENV)/installed: setup.py pyproject.toml
 	touch $@
 
 run: $(VENV)/installed
-	rm -rf runs/$(RUN)
-	$(BIN)/python run_exp.py configs/$(RUN).json --n-jobs 2
+	$(BIN)/python run_exp.py configs/$(RUN).json --n-jobs 2 --resume
 
 test: $(VENV)/installed lint
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

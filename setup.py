@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (root / "kingdra_cluster" / "__init__.py").read_text()).group(1)
+experiments = ["matplotlib>=3.8", "threadpoolctl>=3.1"]  # for run_exp.py, which the wheel doesn't hold
 extras = {
+    "experiments": experiments,
     "images": ["pillow>=10"],
     "faiss": ["faiss-cpu>=1.8"],
     "dask": ["distributed>=2024.1"],
@@ -17,6 +19,7 @@ extras = {
     "peers": ["umap-learn>=0.5.7", "clustpy>=0.0.3"],
     "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
     "test": [
+        *experiments,
         "pytest>=8",
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.6",
@@ -47,8 +50,6 @@ setup(
         "scikit-learn>=1.6",
         "networkx>=3.2",
         "joblib>=1.4",
-        "threadpoolctl>=3.1",
-        "matplotlib>=3.8",
     ],
     extras_require=extras,
     classifiers=[

@@ -25,11 +25,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.reports import save_report, with_runs_of  # noqa: E402
 from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
-from experiments.data_home import atomic_path  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from experiments.stages import make_kingdra  # noqa: E402
 from kingdra_cluster.labellers import LABELLERS  # noqa: E402
-from kingdra_cluster.persistence import read_arrays, write_arrays  # noqa: E402
+from kingdra_cluster.persistence import read_arrays, replacing, write_arrays  # noqa: E402
 from kingdra_cluster.similarity_graph import SimilarityGraph  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC, NMI, purity  # noqa: E402
 
@@ -47,8 +46,8 @@ POLICIES = {
 }
 RULES = ("consensus", "published")  # that find sure rows; "cores" finds those of "consensus"
 SMOKE = [
-    "data.subset=300", "cluster.n_members=2", "cluster.n_rounds=2", "cluster.epochs_first_round=1",
-    "cluster.epochs_per_round=1", "cluster.mode.hidden_units=[16]", "cluster.verbose=0",
+    "data.subset=200", "cluster.n_members=2", "cluster.start_votes=4", "cluster.n_rounds=2", "cluster.verbose=0",
+    "cluster.epochs_first_round=1", "cluster.epochs_per_round=1", "cluster.mode.hidden_units=[16]",
 ]  # fmt: skip
 SCORES = ("acc", "nmi", "member_acc", "purity", "coverage", "smallest", "agreement", "member_epochs", "seconds")
 
@@ -232,7 +231,7 @@ def main(argv=None):
     if args.output is None:
         print(text, end="")
         return 0
-    with atomic_path(args.output) as temporary:
+    with replacing(args.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return 0
 

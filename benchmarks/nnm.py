@@ -29,11 +29,11 @@ import numpy as np  # noqa: E402
 
 from benchmarks.reports import machine, print_table, save_report  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
-from experiments.data_home import atomic_path  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster import NNM  # noqa: E402
 from kingdra_cluster.members import claim_threads  # noqa: E402
 from kingdra_cluster.modes.nnm_batches import NeighborBatches  # noqa: E402
+from kingdra_cluster.persistence import replacing  # noqa: E402
 from kingdra_cluster.unsup_metrics import ACC, ARI, NMI  # noqa: E402
 
 NONE, FLAT = {"kind": "none"}, {"kind": "flatten"}
@@ -154,7 +154,7 @@ def main(arguments=None):
             path = folder / f"{name}_{method}_{seed}.json"
             if not path.exists():
                 run = measure(name, method, seed, options)
-                with atomic_path(path) as temporary:
+                with replacing(path) as temporary:
                     temporary.write_text(json.dumps(run) + "\n", encoding="utf-8")
                 print(f"{path.stem}: ACC {100 * run['acc']:.1f}, {run['seconds']:.0f} s", flush=True)
         lines = table(read_runs(folder))

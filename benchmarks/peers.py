@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.peer_methods import METHODS, OWN_NUMBER  # noqa: E402
 from benchmarks.reports import save_report, with_runs_of  # noqa: E402
-from experiments.data_home import atomic_path  # noqa: E402
-from experiments.run_folder import read_json, write_json, write_text  # noqa: E402
+from experiments.run_folder import write_json, write_text  # noqa: E402
+from kingdra_cluster.persistence import read_json, replacing  # noqa: E402
 
 FEATURES = {"kind": "none"}
 DATA = {  # name: data section, and what the table says of it
@@ -55,7 +55,7 @@ def save_rows(name, folder, data_home, smoke):
         data = prepare(section, data_home)
         X = data.X.toarray() if hasattr(data.X, "toarray") else np.asarray(data.X)
         n = 200 if smoke else len(X)
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, X=X[:n].reshape(n, -1).astype(np.float32), y=data.truth[:n])
     with np.load(path, allow_pickle=False) as rows:
         return path, rows["y"]

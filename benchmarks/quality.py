@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from experiments.data_home import atomic_path  # noqa: E402
-from experiments.run_folder import METHODS, read_json, summarize  # noqa: E402
+from experiments.run_folder import METHODS, summarize  # noqa: E402
+from kingdra_cluster.persistence import read_json, replacing  # noqa: E402
 
 PUBLISHED = {  # ACC in percent with its deviation; the key of a row is the key of metrics.json
     "mnist": {"kmeans": (53.3, 0.1), "member_mean": (95.0, 2.8), "ensemble": (95.1, 0.4), "kingdra": (98.5, 0.4)},
@@ -165,7 +165,7 @@ def main(argv=None):
     if args.output is None:
         print(text, end="")
     else:
-        with atomic_path(args.output) as temporary:
+        with replacing(args.output) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return 0
 

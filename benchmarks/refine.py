@@ -130,7 +130,7 @@ def split_qualities(model, X, y, found):
 
 def refine(name, start, seed, options):
     """Write the numbers of the three answers for one data set, start and seed."""
-    data = prepare(SETS[name], options.data_home)
+    data = prepare(SETS[name] | ({"subset": 300} if options.smoke else {}), options.data_home)
     X, y = data.X, np.asarray(data.truth)
     n_clusters = len(np.unique(y))
     found = clustering(name, start, seed, X, n_clusters, options)
@@ -230,7 +230,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", type=Path, metavar="DIR", help="folder of the raw data")
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder of the runs' files")
-    parser.add_argument("--smoke", action="store_true", help="digits only, an epoch: some twenty seconds")
+    parser.add_argument("--smoke", action="store_true", help="300 digits only, an epoch: some ten seconds")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS), metavar="NAME")
     parser.add_argument("--start", nargs="+", choices=STARTS, default=["kmeans", "nnm"], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")

@@ -42,6 +42,7 @@ from kingdra_cluster.unsup_metrics import ACC  # noqa: E402
 N_MEMBERS, STARTS = 10, 10  # of each: a hundred votes, as many as by default
 OTHERS = (0.5, 0.7, 1.0)  # balances, each with one start a member
 SOME, CHOICES = (10, 20, 40), 10  # so many of the starts vote alone, chosen at random so many times
+FEWEST = max(SOME) // N_MEMBERS  # starts of a member that are enough for that
 HEAD = (
     "data",
     "seed",
@@ -89,13 +90,13 @@ def vote_of(labels, n_clusters):
     return np.stack([np.sum(aligned == cluster, axis=0) for cluster in range(n_clusters)], axis=1).argmax(axis=1)
 
 
-def measure(name, data, n_clusters, seed):
+def measure(name, data, n_clusters, seed, n_starts=STARTS):
     """One line of the table: a dict."""
     began = time.perf_counter()
     rows, lists = neighbor_lists(data.X, n_clusters, seed)
     truth = data.truth[rows]
     *_, balance = choice(lists, n_clusters, seed)
-    starts = starts_of_all(lists, n_clusters, seed, balance, STARTS)
+    starts = starts_of_all(lists, n_clusters, seed, balance, n_starts)
     vote = vote_of(starts, n_clusters)
     seconds = time.perf_counter() - began
     generator, votes = np.random.default_rng(seed), {}
@@ -157,21 +158,21 @@ def main(arguments=None):
     parser.add_argument("--ratios", nargs="+", type=float, metavar="R", help="of the classes' largest and least shares")
     parser.add_argument("--rows", type=int, help="of each data set, at random")
     parser.add_argument("--data-home", metavar="DIR")
-    parser.add_argument("--smoke", action="store_true", help="two seeds on 400 digits: a few seconds")
+    parser.add_argument("--smoke", action="store_true", help="one seed and fewer starts on 200 digits: a few seconds")
     parser.add_argument("--output", type=Path, metavar="FILE", help="save the numbers here as JSON")
     options = parser.parse_args(arguments)
     lines = []
     for name in options.names:
-        subset = 400 if options.smoke else options.rows
+        subset = 200 if options.smoke else options.rows
         overrides = [f"data.subset={subset}"] if subset else []
         config = configuration.load(ROOT / "configs" / f"kingdra_ladder_im_{name}.json", overrides)[0]
         data = prepare(config["data"], options.data_home)
         n_clusters = config["cluster"]["n_clusters"]
-        for seed in options.seeds[: 2 if options.smoke else None]:
+        for seed in options.seeds[: 1 if options.smoke else None]:
             if options.ratios:
                 lines += [measure_balances(name, data, n_clusters, seed, ratio) for ratio in options.ratios]
             else:
-                lines.append(measure(name, data, n_clusters, seed))
+                lines.append(measure(name, data, n_clusters, seed, FEWEST if options.smoke else STARTS))
             head = BALANCE_HEAD if options.ratios else HEAD
             print_table(head, [[line[column] for column in head] for line in lines[-len(options.ratios or [0]) :]])
             save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})

@@ -5,10 +5,11 @@ import tarfile
 
 import numpy as np
 
-from experiments.data_home import DataUnavailable, atomic_path, cached_file, official_file, writable_home
+from experiments.data_home import DataUnavailable, cached_file, official_file, writable_home
 from experiments.data_home import data_home as resolve_home
 from experiments.raw_files import load_npy
 from experiments.sources import npz_remedy, published_images
+from kingdra_cluster.persistence import replacing
 
 URL = "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"
 MD5 = "91f7769df0f17e558f3565bffb0c7dfb"
@@ -109,7 +110,7 @@ def load_unlabelled(home):
 def _write_unlabelled(file, path, chunk=2000):
     n = file.seek(0, 2) // IMAGE_BYTES
     file.seek(0)
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(n, *SHAPE[1:]))
         for start in range(0, n, chunk):
             raw = np.frombuffer(file.read(min(chunk, n - start) * IMAGE_BYTES), dtype=np.uint8)

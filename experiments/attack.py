@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.run_folder import read_json, write_json
+from experiments.run_folder import write_json
+from kingdra_cluster.persistence import read_json
 
 UNITS = {"rms": "root mean squares", "pixel": "parts of the whole range of a pixel"}
 

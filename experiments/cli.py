@@ -1,4 +1,7 @@
-"""The command line of ``run_exp.py``: whatever can be judged without TensorFlow is checked before it is imported."""
+"""The command line of ``run_exp.py``: whatever can be judged without TensorFlow is checked before it is imported.
+
+What only the estimators know, the ranges of their arguments, is checked before any data is loaded.
+"""
 
 import argparse
 import json
@@ -190,6 +193,11 @@ def _start(config, args, home):
     if stage_config.is_kingdra(config["cluster"]):
         check_ensemble(SimpleNamespace(**config["cluster"], checkpoint_dir=None, callbacks=None))
     if args.dry_run:
+        _set_tensorflow_up()
+        with without_chatter():
+            from experiments.stages import check_stages
+
+            check_stages(config, home, files=False)
         print(json.dumps(config, indent=2, ensure_ascii=False))
         return
     folder = Path(args.output or Path("runs", config["name"]))

@@ -109,10 +109,13 @@ def resolve(config, name):
     for key in ("name", "about"):
         if not isinstance(config.get(key, ""), str):
             raise ValueError(f"{key} has to be a text; got {config[key]!r}.")
+    found = config.get("name", name)
+    if found != Path(found).name or found in ("", "..") or "\\" in found:  # Path(".").name is ""
+        raise ValueError(f"name has to be one of a folder in runs/, without slashes; got {found!r}.")
     if "data" not in config:
         raise ValueError('the configuration has no section "data"; the least is {"data": {"name": "digits"}}.')
     return {
-        "name": config.get("name", name),
+        "name": found,
         "about": config.get("about", ""),
         "data": _data(config["data"]),
         **stage_config.stages(config),
@@ -181,7 +184,12 @@ def _features(section):
         name: REQUIRED if parameter.default is parameter.empty else parameter.default
         for name, parameter in inspect.signature(FEATURES[kind]).parameters.items()
     }
-    return {"kind": kind, **arguments(options, accepted, f"data.features ({kind})", kinds=False)}
+    found = arguments(options, accepted, f"data.features ({kind})", kinds=False)
+    try:
+        FEATURES[kind](**found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"data.features ({kind}): {error}") from error
+    return {"kind": kind, **found}
 
 
 def _flatten(config, prefix=""):

@@ -8,12 +8,12 @@ home cannot be written.
 import hashlib
 import http.client
 import os
-import secrets
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
+
+from kingdra_cluster.persistence import replacing
 
 CHUNK = 1 << 20  # bytes read at a time
 OFFLINE_CONFIG = "configs/kingdra_ladder_im_digits.json"
@@ -101,27 +101,6 @@ def cached_file(home, filename):
     return next((path for path in candidates if path.is_file()), None)
 
 
-@contextmanager
-def atomic_path(target):
-    """Temporary path in the target's folder that becomes the target when the block ends without an error.
-
-    Nobody ever sees a partial file at `target`; after an error the temporary file is removed.
-
-    Parameters
-    ----------
-    target : path-like
-        The final path; missing parent folders are made.
-    """
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def download(url, target, *, sha256=None, md5=None, timeout=60, progress=True, open_url=None):
     """Fetch a file, check it, and only then put it in place.
 
@@ -152,7 +131,7 @@ def download(url, target, *, sha256=None, md5=None, timeout=60, progress=True, o
     target, open_url = Path(target), open_url or urllib.request.urlopen
     request = urllib.request.Request(url, headers={"User-Agent": "kingdra_cluster"})
     try:
-        with atomic_path(target) as temporary:
+        with replacing(target) as temporary:
             with open_url(request, timeout=timeout) as response, open(temporary, "wb") as file:
                 _stream(response, file, target.name if progress else None)
             _check_digest(temporary, url, sha256=sha256, md5=md5)

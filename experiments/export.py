@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.predict import check_folder
-from experiments.run_folder import read_json
 from experiments.stage_config import is_kingdra
+from kingdra_cluster.persistence import read_json
 
 
 def export(folder, out, form="savedmodel"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data_home import atomic_path
 from experiments.raw_files import write_npz
+from kingdra_cluster.persistence import replacing
 
 DESCRIPTION_FILE, ARRAYS_FILE = "features.json", "features.npz"
 
@@ -55,7 +55,7 @@ class Features:
         if self.arrays:
             write_npz(folder / ARRAYS_FILE, **self.arrays)
         description = {"kind": self.kind, "options": self.get_options(), "state": self.state}
-        with atomic_path(folder / DESCRIPTION_FILE) as temporary:
+        with replacing(folder / DESCRIPTION_FILE) as temporary:
             temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def _check_fitted(self):

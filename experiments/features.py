@@ -15,6 +15,7 @@ from experiments.pretrained import ResNet50
 from experiments.raw_files import read_arrays
 from experiments.signatures import nearest
 from experiments.tfidf import Tfidf
+from kingdra_cluster.checks import Real, check_number
 
 
 class Identity(Features):
@@ -73,8 +74,7 @@ class Flatten(Identity):
 
     def __init__(self, divide_by=None):
         super().__init__()
-        if divide_by is not None and not divide_by > 0:
-            raise ValueError(f"divide_by must be positive or None, received {divide_by!r}")
+        check_number("divide_by", divide_by, Real, above=0, none=True)
         self.divide_by = divide_by
 
     def transform(self, items):

@@ -47,4 +47,4 @@ def own_config(kind, path, n_clusters, *, plain=False, overrides=()):
     config = {"data": data, "cluster": {"n_members": N_MEMBERS, "n_clusters": n_clusters}}
     for item in overrides:
         configuration.override(config, *configuration.parse_override(item))
-    return configuration.resolve(config, path.stem)
+    return configuration.resolve(config, (path.resolve() if path.name == ".." else path).stem)

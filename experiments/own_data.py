@@ -5,7 +5,6 @@ from pathlib import Path
 from experiments.data_home import data_home as resolve_home
 
 SOURCE = {"source": "the user's own data", "licence": "the user's own"}
-LABELS = (None, "folders")
 
 
 def find(path, data_home=None, *, option="path"):

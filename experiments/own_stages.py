@@ -1,7 +1,6 @@
 """Stages of an experiment that the library has no estimator for: k-means, labels of a file, imported checkpoints."""
 
 import csv
-import importlib.util
 
 import keras
 import numpy as np
@@ -116,11 +115,6 @@ class ImportedClustering(_Clustering):
         self.n_clusters, self.path, self.stem, self.key, self.head = n_clusters, path, stem, key, head
         self.mean, self.std = mean, std
 
-    def check_parameters(self):
-        """Raise on the first argument that is out of range, and if PyTorch is missing."""
-        super().check_parameters()
-        require_torch()
-
     def fit(self, X, y=None):
         """Let the checkpoint label images (n, height, width, 3)."""
         X = check_rows(self, X, reset=True, images=True)
@@ -151,10 +145,6 @@ class ImportedFeatures(BaseEstimator):
 
     def __init__(self, *, path, stem="cifar", key=None, mean=None, std=None):
         self.path, self.stem, self.key, self.mean, self.std = path, stem, key, mean, std
-
-    def check_parameters(self):
-        """Raise if PyTorch is missing."""
-        require_torch()
 
     def fit(self, X, y=None):
         """Read the file; of X only the shape and the type count."""
@@ -197,12 +187,6 @@ def imported_backbone(input_shape, *, path, stem="cifar", key=None, mean=None, s
     return _normalised(import_checkpoint(path, input_shape=input_shape, stem=stem, key=key).backbone, mean, std)
 
 
-def require_torch():
-    """Raise unless PyTorch, which reads checkpoints, is installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise ImportError('PyTorch is needed to read its checkpoints: pip install "kingdra_cluster[torch]"')
-
-
 def _normalised(backbone, mean, std):
     """Return the backbone behind a layer that normalises colours."""
     if mean is None and std is None:
@@ -211,7 +195,7 @@ def _normalised(backbone, mean, std):
         if not isinstance(values, list | tuple) or len(values) != backbone.input_shape[-1]:
             raise ValueError(f"{name} must be a list of {backbone.input_shape[-1]} numbers; got {values!r}")
         for value in values:
-            check_number(f"every entry of {name}", value, Real, above=0)
+            check_number(name, value, Real, above=0, of=values)
     images = keras.Input(backbone.input_shape[1:])
     normalise = keras.layers.Normalization(mean=list(mean), variance=[value**2 for value in std])
     return keras.Model(images, backbone(normalise(images)))

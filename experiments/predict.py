@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.own_data import files_below
-from experiments.run_folder import read_json, write_text
+from experiments.run_folder import write_text
+from kingdra_cluster.persistence import read_json
 
 NEEDED = ("features", "config.json", "metrics.json")
 

@@ -9,9 +9,11 @@ import time
 
 import numpy as np
 
-from experiments.data_home import DataUnavailable, atomic_path, cache_home, writable_home
+from experiments.data_home import DataUnavailable, cache_home, writable_home
 from experiments.feature_base import Features, numeric_items
-from experiments.raw_files import data_hash, load_npy
+from experiments.raw_files import load_npy
+from kingdra_cluster.checks import Integral, check_flag, check_number
+from kingdra_cluster.persistence import data_hash, replacing
 
 WEIGHTS_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 SMALLEST = 32  # pixels; the network halves its input five times
@@ -47,12 +49,12 @@ class ResNet50(Features):
 
     def __init__(self, size=224, weights="imagenet", batch_size=32, seed=0, cache=True):
         super().__init__()
-        if not isinstance(size, int) or size < SMALLEST:
-            raise ValueError(f"size must be an integer of at least {SMALLEST} pixels, received {size!r}")
+        check_number("size", size, Integral, SMALLEST)
         if weights not in (None, "imagenet"):
             raise ValueError(f'weights must be None or "imagenet", received {weights!r}')
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}")
+        check_number("batch_size", batch_size, Integral, 1)
+        check_number("seed", seed, Integral, 0)
+        check_flag("cache", cache)
         self.size = size
         self.weights = weights
         self.batch_size = batch_size
@@ -93,7 +95,7 @@ class ResNet50(Features):
             self._compute(images, X)
             return X
         if not path.is_file():
-            with atomic_path(path) as temporary:
+            with replacing(path) as temporary:
                 shape = (len(images), 2048)
                 X = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
                 self._compute(images, X)

@@ -7,13 +7,12 @@
 import gzip
 import hashlib
 import json
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from experiments.data_home import atomic_path
+from kingdra_cluster import persistence
 
 NPZ_KEYS = ("X", "y", "split", "classes")
 TEXT_KEYS = ("text", "label", "split")
@@ -41,7 +40,7 @@ def write_npz(path, *, compress=True, **arrays):
     for key, value in arrays.items():
         if value.dtype.hasobject:
             raise ValueError(f"{key} must be numeric or text, received dtype {value.dtype}")
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with persistence.replacing(path) as temporary, open(temporary, "wb") as file:
         (np.savez_compressed if compress else np.savez)(file, **arrays)
 
 
@@ -94,18 +93,11 @@ def read_arrays(path, keys=None):
     ValueError
         If the file is damaged, holds pickled objects or lacks a key.
     """
-    try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("not a zip archive")
-            missing = [key for key in keys or () if key not in file.files]
-            if missing:
-                raise KeyError(f"{path} must have the keys {list(keys)}; it lacks {missing}, received {file.files}")
-            return {key: file[key] for key in keys or file.files}
-    except KeyError as error:
-        raise ValueError(error.args[0]) from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise ValueError(f"{path} is not an .npz file that can be read without pickle: {error}") from error
+    arrays = persistence.read_arrays(path, keys)
+    missing = [key for key in keys or () if key not in arrays]
+    if missing:
+        raise ValueError(f"{path} must have the keys {list(keys)}; it lacks {missing}, received {sorted(arrays)}")
+    return dict(arrays)
 
 
 def write_jsonl_gz(path, texts, labels, splits):
@@ -120,7 +112,7 @@ def write_jsonl_gz(path, texts, labels, splits):
     """
     rows = zip(texts, labels, splits, strict=True)
     with (
-        atomic_path(path) as temporary,
+        persistence.replacing(path) as temporary,
         open(temporary, "wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
     ):
@@ -185,38 +177,6 @@ def read_json_lines(path):
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}, line {len(rows) + 1}: {error}") from error
     return rows
-
-
-def data_hash(items):
-    """SHA-256 of items: dtype, shape and content of an array, sparse matrix or list of texts.
-
-    Parameters
-    ----------
-    items : ndarray, sparse matrix or list of str
-        A memory-mapped array is read in pieces.
-
-    Returns
-    -------
-    digest : str
-        64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    if isinstance(items, list | tuple):
-        for text in items:
-            encoded = str(text).encode("utf-8", "surrogatepass")
-            digest.update(len(encoded).to_bytes(8, "little") + encoded)
-        return digest.hexdigest()
-    if hasattr(items, "indptr"):
-        parts = [items.indptr.astype(np.int64), items.indices.astype(np.int64), items.data]
-    else:
-        parts = [np.asanyarray(items)]
-    digest.update(str(items.shape).encode())
-    for part in parts:
-        digest.update(part.dtype.str.encode())
-        step = max(1, (1 << 24) // max(1, part.itemsize * int(np.prod(part.shape[1:]))))
-        for start in range(0, len(part), step):
-            digest.update(_bytes(part[start : start + step]))
-    return digest.hexdigest()
 
 
 def array_checksum(*arrays):

@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 
 from experiments import report_parts as parts
-from experiments.run_folder import read_json, summarize, write_text
+from experiments.run_folder import summarize, write_text
+from kingdra_cluster.persistence import read_json
 
 NAME, EXHIBITS = "report.html", "exhibits.json"
 STYLE = Path(__file__).with_name("report.css")

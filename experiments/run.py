@@ -11,7 +11,6 @@ from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
     pending_seeds,
-    read_json,
     seed_folder,
     summarize,
     table,
@@ -21,6 +20,7 @@ from experiments.run_folder import (
 )
 from experiments.stage_config import is_kingdra
 from experiments.stages import check_stages, run_stages
+from kingdra_cluster.persistence import read_json
 
 MEMBERS_NOTE = "mean member and aligned ensemble: after round {}, the last without pseudo-labels, so without the graph"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.config import differences
-from experiments.data_home import atomic_path
+from kingdra_cluster.persistence import read_json, replacing
 
 METHODS = {
     "kmeans": "k-means",
@@ -68,17 +68,9 @@ def write_json(path, content, indent=2):
     write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
 
 
-def read_json(path):
-    """Read a JSON file; a damaged one is named in the error."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from error
-
-
 def write_text(path, text):
     """Write a text file whole or not at all."""
-    with atomic_path(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 

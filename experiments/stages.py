@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 
 from experiments import stage_config
-from experiments.own_data import find
-from experiments.run_folder import read_json, write_json
+from experiments.run_folder import write_json
 from experiments.signatures import ROOT, parameters
 from experiments.stage_config import is_kingdra, sees_items
+from experiments.stage_parts import UNSEARCHED, backbone_of, classifier_of, locate
+from kingdra_cluster.persistence import read_json
 from kingdra_cluster.saving import DESCRIPTION
 
 FOLDERS = {"pretext": "pretext", "cluster": "model", "refine": "refined"}  # within a seed's
@@ -196,13 +196,13 @@ def make_stage(name, config, seed, data_home=None, fitted=None, input_shape=None
     where = tables[name]()[options.pop("name" if name == "cluster" else "mode")]
     accepted = parameters(*where)
     options.pop("embeddings", None)
-    _locate(options, data_home, name)
+    locate(options, data_home, name, torch=where[1].startswith("Imported"))
     if name == "refine":
         options["n_clusters"] = _number_of_clusters(config, fitted)
     if "backbone" in options:
-        options["backbone"] = _backbone(options["backbone"], fitted, input_shape, data_home, name)
+        options["backbone"] = backbone_of(options["backbone"], fitted, input_shape, data_home, name)
     if "classifier" in accepted:
-        options["classifier"] = _classifier(options["n_clusters"], fitted)
+        options["classifier"] = classifier_of(options["n_clusters"], fitted)
     if "random_state" in accepted:
         options["random_state"] = seed
     return _load_class(*where)(**options)
@@ -216,12 +216,18 @@ def _number_of_clusters(config, fitted):
     return fitted["cluster"].n_clusters_ if fitted else 2
 
 
-def check_stages(config, data_home=None):
-    """Raise on the first argument of any stage that is out of range, and on the first file that isn't there."""
+def check_stages(config, data_home=None, *, files=True):
+    """Raise on the first argument of any stage that is out of range and, unless told otherwise, on a missing file."""
+    data_home = data_home if files else UNSEARCHED
+    embeddings = config.get("refine", {}).get("embeddings")
+    if isinstance(embeddings, dict):
+        check_stages({"pretext": embeddings}, data_home, files=files)
     for name in ("pretext", "cluster", "refine"):
+        if name not in config:
+            continue
         if name == "cluster" and is_kingdra(config[name]):
             make_kingdra(config[name], 0, None, None).check_parameters()
-        elif name in config:
+        else:
             estimator = make_stage(name, config, 0, data_home)
             if hasattr(estimator, "check_parameters"):
                 estimator.check_parameters()
@@ -237,45 +243,6 @@ def load_stage(folder):
     return _load_class(*known[cls]).load(folder)
 
 
-def network_of(classifier):
-    """The part of a classifier between the scaling of its input and its last layer, as a backbone."""
-    first, *middle, _ = classifier.layers
-    if not isinstance(first, keras.layers.Rescaling) or not middle:
-        raise ValueError("backbone is 'cluster', but the clustering's classifier is no network behind a scaling.")
-    if len(middle) == 1 and isinstance(middle[0], keras.Model):
-        return middle[0]
-    return keras.Sequential([keras.Input(classifier.input_shape[1:]), *middle])
-
-
-def _backbone(backbone, fitted, input_shape, data_home, where):
-    """A backbone of a section as estimators take it."""
-    name = backbone.get("name") if isinstance(backbone, dict) else backbone
-    if name in ("pretext", "cluster"):
-        if fitted is None:
-            return None
-        return fitted["pretext"].backbone_ if name == "pretext" else network_of(fitted["cluster"].classifier_)
-    if name == "checkpoint":
-        from experiments.own_stages import imported_backbone, require_torch
-
-        require_torch()
-        options = {key: value for key, value in backbone.items() if key != "name"}
-        _locate(options, data_home, f"{where}.backbone")
-        return None if fitted is None else imported_backbone(input_shape, **options)
-    if name is not None:
-        from kingdra_cluster.backbones import BACKBONES
-        from kingdra_cluster.validation import check_choice
-
-        check_choice("backbone", name, BACKBONES)
-    return backbone
-
-
-def _classifier(n_clusters, fitted):
-    """The clustering's network, or one of its kind for checking."""
-    if fitted is not None:
-        return fitted["cluster"].classifier_
-    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(n_clusters, "softmax")])
-
-
 def _embeddings(section, stages, data_home):
     if section == "pretext":
         return stages.features
@@ -285,11 +252,6 @@ def _embeddings(section, stages, data_home):
 
 def _options(section):
     return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-
-
-def _locate(options, data_home, where):
-    if "path" in options:
-        options["path"] = str(find(options["path"], data_home, option=f"{where}.path"))
 
 
 def _load_class(path, name):

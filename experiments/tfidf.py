@@ -3,6 +3,7 @@
 import numpy as np
 
 from experiments.feature_base import Features, text_items
+from kingdra_cluster.checks import Integral, Real, check_flag, check_number
 
 
 class Tfidf(Features):
@@ -10,8 +11,8 @@ class Tfidf(Features):
 
     Parameters
     ----------
-    max_features : int, default=2000
-        Number of words: those with the largest total count.
+    max_features : int or None, default=2000
+        Number of words: those with the largest total count; None takes all.
     stop_words : None, "english" or list of str, default=None
         Words to leave out.
     sublinear_tf : bool, default=False
@@ -30,6 +31,11 @@ class Tfidf(Features):
             raise ValueError(f'scale must be None or "sqrt", received {scale!r}')
         if isinstance(stop_words, str) and stop_words != "english":
             raise ValueError(f'stop_words must be None, "english" or a list of words, received {stop_words!r}')
+        check_number("max_features", max_features, Integral, 1, none=True)
+        check_flag("sublinear_tf", sublinear_tf)
+        for name, limit in (("min_df", min_df), ("max_df", max_df)):
+            counted = isinstance(limit, Integral)
+            check_number(name, limit, Real, 1 if counted else 0, maximum=None if counted else 1)
         self.max_features = max_features
         self.stop_words = stop_words
         self.sublinear_tf = sublinear_tf

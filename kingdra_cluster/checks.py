@@ -1,18 +1,103 @@
 """Checks of arguments that several modules share; each error names the argument, what was expected and what came."""
 
-import numbers
+import difflib
+import math
+import operator
+from numbers import Integral, Real
 
 import numpy as np
 
 
-def check_integer(name, value, low, high=None):
-    """Return `value` as an int, or raise an error that names it unless ``low <= value <= high`` (None: no limit)."""
-    expected = f"{name} must be an integer of at least {low}" + ("" if high is None else f" and at most {high}")
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{expected}, got {value!r} of type {type(value).__name__}.")
-    if value < low or (high is not None and value > high):
-        raise ValueError(f"{expected}, got {value}.")
+def check_number(name, value, kind, minimum=None, *, above=None, maximum=None, none=False, of=None):
+    """Raise unless ``value`` is a number of the kind and range asked for.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+    kind : {Integral, Real}
+    minimum, above, maximum : float, optional
+        Closed lower, open lower and closed upper bound.
+    none : bool, default=False
+        Whether None is allowed too.
+    of : sequence, optional
+        The argument that ``value`` is an entry of, for the message.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if none and value is None:
+        return
+    bounds = [(minimum, operator.ge, "at least"), (above, operator.gt, "more than"), (maximum, operator.le, "at most")]
+    bounds = [bound for bound in bounds if bound[0] is not None]
+    wanted = "an integer" if kind is Integral else "a finite number"
+    wanted += " of " * bool(bounds) + " and ".join(f"{words} {bound}" for bound, _, words in bounds)
+    entry, received = ("", value) if of is None else ("every entry of ", of)
+    message = f"{entry}{name} must be {wanted}{', or None' * none}; received {name}={received!r}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind):
+        raise TypeError(f"{message} of type {type(value).__name__}" if of is None else message)
+    finite = isinstance(value, Integral) or math.isfinite(value)
+    if not finite or not all(holds(value, bound) for bound, holds, _ in bounds):
+        raise ValueError(message)
+
+
+def check_integer(name, value, minimum, maximum=None):
+    """Return `value` as an int, or raise as `check_number` does."""
+    check_number(name, value, Integral, minimum, maximum=maximum)
     return int(value)
+
+
+def check_numbers(estimator, ranges):
+    """Check several of an estimator's arguments: ``ranges`` maps a name to the arguments of `check_number`."""
+    for name, (kind, *minimum) in ranges.items():
+        check_number(name, getattr(estimator, name), kind, *minimum)
+
+
+def check_sequence(name, values, kind, minimum=None, *, maximum=None):
+    """Raise unless ``values`` is a sequence of numbers, at least one, that `check_number` takes."""
+    wanted = f"{name} must be a sequence of numbers, at least one; received {name}={values!r}"
+    if not isinstance(values, (tuple, list, np.ndarray)) or np.ndim(values) == 0:
+        raise TypeError(wanted)
+    if len(values) == 0:
+        raise ValueError(wanted)
+    for value in values:
+        check_number(name, value, kind, minimum, maximum=maximum, of=values)
+
+
+def check_flag(name, value):
+    """Raise ``TypeError`` unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; received {name}={value!r} of type {type(value).__name__}")
+
+
+def check_verbose(value):
+    """Raise unless ``verbose`` is a flag or an integer of at least 0."""
+    if not isinstance(value, bool):
+        check_number("verbose", value, Integral, 0)
+
+
+def check_choice(name, value, choices, *, none=False, other=""):
+    """Raise ``ValueError`` unless ``value`` is one of the names in ``choices``; suggest the nearest if one is near.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+    choices : collection of str
+    none : bool, default=False
+        Whether None is allowed too.
+    other : str, optional
+        What else is allowed, in words; the caller has looked for it.
+    """
+    if (isinstance(value, str) and value in choices) or (none and value is None):
+        return
+    near = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    besides = "".join(f" or {words}" for words in (other, "None" * none) if words)
+    raise ValueError(f"{name} must be one of {sorted(choices)}{besides}; received {name}={value!r}{hint}")
 
 
 def check_member_labels(labels):
@@ -54,3 +139,19 @@ def check_probabilities(probabilities, name="probabilities"):
     if not (smallest >= 0 and largest <= 1 + 1e-3):
         raise ValueError(f"{name} must be from 0 to 1, got values from {smallest} to {largest}.")
     return probabilities
+
+
+__all__ = [
+    "Integral",
+    "Real",
+    "check_choice",
+    "check_flag",
+    "check_integer",
+    "check_member_labels",
+    "check_number",
+    "check_numbers",
+    "check_probabilities",
+    "check_row_labels",
+    "check_sequence",
+    "check_verbose",
+]

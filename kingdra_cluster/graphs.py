@@ -30,7 +30,7 @@ def neighbor_graph(neighbors):
     return (directed + directed.T).tocsr()
 
 
-def links_between(graph, labels, n_groups=None):
+def links_between(graph, labels):
     """Return the weight of the edges between groups of rows.
 
     Parameters
@@ -38,9 +38,7 @@ def links_between(graph, labels, n_groups=None):
     graph : CSR matrix (n, n)
         Symmetric, without negative entries.
     labels : (n,) int
-        -1 where a row is in no group.
-    n_groups : int, optional
-        One more than the largest label if None.
+        From 0; -1 where a row is in no group.
 
     Returns
     -------
@@ -48,6 +46,6 @@ def links_between(graph, labels, n_groups=None):
         Edges inside a group count twice.
     """
     inside = np.flatnonzero(labels >= 0)
-    n_groups = int(labels.max()) + 1 if n_groups is None else n_groups
+    n_groups = int(labels.max()) + 1
     members = sparse.csr_matrix((np.ones(len(inside)), (inside, labels[inside])), shape=(len(labels), n_groups))
     return (members.T @ graph @ members).tocsr()

@@ -295,6 +295,6 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         if isinstance(self.mode, ClusteringMode):
             mode = clone(self.mode)
         else:
-            check_choice("mode", self.mode, MODES)
+            check_choice("mode", self.mode, MODES, other="an estimator such as LadderIM()")
             mode = MODES[self.mode]()
         return mode.set_params(n_clusters=int(self.n_clusters), scale=self.scale, random_state=None, verbose=0)

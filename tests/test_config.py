@@ -111,6 +111,9 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
     assert notes == []
 
 
+NO_NAMES = ("", ".", "..", "../../oops", "/tmp/x", "a/b", "a/", "a\\b")
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -124,6 +127,10 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({"data": {"name": "arrays"}}, r"data \(arrays\) needs the key 'path'"),
         ({"data": {"name": "digits", "features": "flaten"}}, r"no kind 'flaten' \(did you mean 'flatten'\?\)"),
         ({"data": {"name": "digits", "features": {"kind": "flatten", "divide": 2}}}, "did you mean 'divide_by'"),
+        (
+            {"data": {"name": "digits", "features": {"kind": "flatten", "divide_by": 0}}},
+            r"features \(flatten\): div",
+        ),
         ({**DIGITS, "cluster": {"n_round": 3}}, r"no key 'n_round' \(did you mean 'n_rounds'\?\)"),
         ({**DIGITS, "cluster": {"n_rounds": 2.5}}, r"n_rounds has to be an integer \(default 2\); got 2.5"),
         ({**DIGITS, "cluster": {"n_rounds": True}}, "n_rounds has to be an integer"),
@@ -141,6 +148,7 @@ def test_a_resolved_configuration_resolves_to_itself(tmp_path):
         ({**DIGITS, "seeds": [1, 1]}, "seeds has to be a list of different integers"),
         ({**DIGITS, "seeds": [-1]}, "seeds has to be a list of different integers"),
         ({**DIGITS, "about": 3}, "about has to be a text"),
+        *(({**DIGITS, "name": name}, "name has to be one of a folder in runs/") for name in NO_NAMES),
     ],
 )
 def test_what_is_not_valid_is_named(config, message):

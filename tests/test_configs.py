@@ -6,6 +6,7 @@ import pytest
 
 from experiments import config as configuration
 from experiments.signatures import ROOT
+from experiments.stages import check_stages
 
 PATHS = sorted((ROOT / "configs").glob("*.json"))
 PUBLISHED = {"mnist", "stl10", "cifar10", "reuters", "20news"}
@@ -25,6 +26,7 @@ def test_all_experiments_are_there():
 def test_configuration_is_valid_and_says_what_to_expect(path):
     raw = json.loads(path.read_text(encoding="utf-8"))
     config, notes = configuration.load(path)
+    check_stages(config, files=False)
     assert notes == []
     assert config["name"] == path.stem
     assert raw["data"]["name"]

@@ -122,7 +122,7 @@ def test_a_wrong_checksum_leaves_nothing_and_keeps_what_was_there(tmp_path, sour
         with pytest.raises(DataUnavailable, match="sha256 checksum: expected 00, received [0-9a-f]{64}"):
             download(source.as_uri(), target, sha256="00", progress=False)
         assert (target.read_bytes() if target.exists() else None) == before
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob(".unfinished*"))
 
 
 @pytest.mark.parametrize(

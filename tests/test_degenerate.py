@@ -79,11 +79,11 @@ def test_equal_rows_get_equal_labels(make):
     assert (labels == labels[:, :1]).all()
 
 
-def test_many_clusters_with_ten_members():
-    rows = np.random.default_rng(0).normal(size=(300, 3))
-    estimator = make_kingdra(200, n_members=10, n_rounds=1).fit(rows)
-    assert estimator.probabilities_.shape == (300, 200)
-    assert np.sort(estimator.mappings_).tolist() == [list(range(200))] * 10
+def test_more_clusters_than_a_byte_holds():
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    estimator = make_kingdra(130, n_members=3, n_rounds=1).fit(rows)
+    assert estimator.probabilities_.shape == (200, 130)
+    assert np.sort(estimator.mappings_).tolist() == [list(range(130))] * 3
     np.testing.assert_array_equal(estimator.predict(rows), estimator.labels_)
 
 
@@ -160,17 +160,21 @@ OTHERS = [
     ("LadderIM", "hidden_units", (), "sequence"),
     ("LadderIM", "hidden_units", 8, "sequence"),
     ("LadderIM", "hidden_units", "8", "sequence"),
-    ("LadderIM", "hidden_units", (8, 0), "at least 1"),
+    ("LadderIM", "hidden_units", (8, 0), r"at least 1; received hidden_units=\(8, 0\)"),
     ("LadderIM", "hidden_units", (8.5,), "integer"),
     ("LadderIM", "denoising_cost", (), "sequence"),
     ("LadderIM", "denoising_cost", (1.0, -1.0), "at least 0"),
-    ("LadderIM", "scale", "max", "nearest is 'rms'"),
+    ("LadderIM", "scale", "rmse", "nearest is 'rms'"),
     ("LadderIM", "normalize_logits", "no", "must be"),
     ("KingdraCluster", "scale", 2.0, "must be one of"),
     ("KingdraCluster", "mode", "lader", "nearest is 'ladder'"),
-    ("KingdraCluster", "mode", LadderIM, "must be one of"),
+    ("KingdraCluster", "mode", LadderIM, r"or an estimator such as LadderIM\(\); received"),
     ("KingdraCluster", "labeller", "publishd", "nearest is 'published'"),
-    ("KingdraCluster", "high_agreement", 2, "at most 1"),
+    ("KingdraCluster", "labeller", "xyz", "labeller='xyz'$"),
+    ("KingdraCluster", "start", "kmeans", "or None; received start='kmeans'$"),
+    ("KingdraCluster", "tol", "small", "or None"),
+    ("KingdraCluster", "epochs_per_round", 0, "or None"),
+    ("KingdraCluster", "high_agreement", 2, "at most 1, or None"),
     ("KingdraCluster", "confidence_threshold", 1.5, "at most 1"),
     ("KingdraCluster", "shared_mapping", "no", "must be"),
     ("KingdraCluster", "start_balance", -1.0, "at least 0"),

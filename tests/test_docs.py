@@ -12,6 +12,7 @@ import pytest
 
 from experiments import config as configuration
 from experiments.cli import attack_parser, cluster_parser, export_parser, main, predict_parser, report_parser
+from experiments.stages import check_stages
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -88,7 +89,7 @@ def test_python_runs(page, digits, tmp_path, monkeypatch):
 @each_page
 def test_json_is_a_valid_configuration(page):
     for block in blocks(page, "json"):
-        configuration.resolve(json.loads(block), "page")
+        check_stages(configuration.resolve(json.loads(block), "page"), files=False)
 
 
 @each_page
@@ -113,6 +114,22 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if not target.startswith(("http://", "https://", "#")):
             assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_pages_name_what_the_code_has():
+    from experiments.published import DEFAULTS
+    from kingdra_cluster.modes import MODES, PRETEXTS, REFINERS
+
+    pages = ("kingdra", "stages", "adding", "scaling")
+    kingdra, stages, adding, scaling = ((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in pages)
+    named = kingdra[kingdra.index("Five things") : kingdra.index("- **Start**")]
+    assert [name for name in DEFAULTS if name not in named and not name.startswith("epochs_")] == []
+    whole = {name for name, mode in {**MODES, **PRETEXTS, **REFINERS}.items() if not hasattr(mode(), "checkpoint_dir")}
+    told = re.search(r"((?:`\w+`[^`.]*)+) keep nothing of a part", stages)[1]
+    assert set(re.findall(r"`(\w+)`", told)) - {"seed"} == whole
+    assert "labellers.PROPORTIONAL" in adding
+    assert "labellers.TAUGHT" in adding
+    assert "`start_votes` n" in scaling
 
 
 def test_the_reference_names_what_exists():

@@ -104,10 +104,18 @@ def test_unknown_kinds_and_options_name_the_nearest():
     [
         ("tfidf", {"scale": "cbrt"}, 'scale must be None or "sqrt", received'),
         ("tfidf", {"stop_words": "german"}, 'stop_words must be None, "english" or a list'),
-        ("flatten", {"divide_by": 0}, "divide_by must be positive or None, received 0"),
-        ("resnet50", {"size": 31}, "size must be an integer of at least 32 pixels, received 31"),
+        ("tfidf", {"max_features": -3}, "max_features must be an integer of at least 1, or None; received"),
+        ("tfidf", {"max_df": 1.5}, "max_df must be a finite number of at least 0 and at most 1; received"),
+        ("tfidf", {"min_df": 0}, "min_df must be a finite number of at least 1; received"),
+        ("resnet50", {"seed": -1}, "seed must be an integer of at least 0"),
+        (
+            "flatten",
+            {"divide_by": 0},
+            "divide_by must be a finite number of more than 0, or None; received",
+        ),
+        ("resnet50", {"size": 31}, "size must be an integer of at least 32; received size=31"),
         ("resnet50", {"weights": "coco"}, 'weights must be None or "imagenet", received'),
-        ("resnet50", {"batch_size": 0}, "batch_size must be a positive integer"),
+        ("resnet50", {"batch_size": 0}, "batch_size must be an integer of at least 1"),
     ],
 )
 def test_bad_values_are_named(kind, options, message):

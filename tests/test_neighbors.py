@@ -179,7 +179,7 @@ def test_errors_name_the_argument():
         nearest_neighbors(X, 400)
     with pytest.raises(ValueError, match="n_neighbors must be at most the number of rows of X, 400, got 401"):
         nearest_neighbors(X, 401, queries=X)
-    with pytest.raises(ValueError, match="n_neighbors must be an integer of at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_neighbors must be an integer of at least 1; received n_neighbors=0"):
         nearest_neighbors(X, 0)
     with pytest.raises(TypeError, match="n_neighbors must be an integer"):
         nearest_neighbors(X, 2.0)

@@ -69,6 +69,14 @@ def test_the_number_of_clusters_can_be_estimated(tmp_path):
     assert (count.n_clusters, count.counts.shape) == (3, (16, 6))
 
 
+def test_a_run_is_named_after_its_folder_wherever_one_stands(folder, monkeypatch):
+    monkeypatch.chdir(folder / "part 0")
+    assert own_config("images", "..", 3)["name"] == "my digits"
+    assert own_config("images", ".", 3)["name"] == "part 0"
+    with pytest.raises(ValueError, match="name has to be one of a folder in runs/"):
+        own_config("images", "..", 3, overrides=["name=../../oops"])
+
+
 def test_a_second_call_is_not_changed_by_the_first(folder):
     own_config("array", folder, 3, overrides=["cluster.mode.noise_std=0.5", "data.key=Z"])
     config = own_config("array", folder, 3)

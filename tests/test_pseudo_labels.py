@@ -86,7 +86,7 @@ def test_matching_keeps_names_that_nothing_speaks_against():
         (([0, 1], [0, 2], 2), ValueError, r"labels must be from 0 to 1 .* got values from 0 to 2"),
         (([0, -2], [0, 1], 2), ValueError, r"reference must be from 0 to 1 .* got values from -2 to 0"),
         (([0.0, 1.0], [0, 1], 2), TypeError, "reference must be integers, got the data type float64"),
-        (([0, 1], [0, 1], 0), ValueError, "n_clusters must be an integer of at least 1, got 0"),
+        (([0, 1], [0, 1], 0), ValueError, "n_clusters must be an integer of at least 1; received n_clusters=0"),
         (([0, 1], [0, 1], 2, [1.0]), ValueError, "weights must be 2 finite numbers"),
         (([0, 1], [0, 1], 2, [1.0, np.nan]), ValueError, "weights must be 2 finite numbers"),
         (([0, 1], [0, 1], 2, [1.0, -1.0]), ValueError, "weights must be 2 finite numbers, none negative"),
@@ -270,7 +270,7 @@ def test_empty_buckets_are_named():
 
 
 def test_number_of_rows_is_checked():
-    with pytest.raises(ValueError, match="n_rows must be an integer of at least 0, got -1"):
+    with pytest.raises(ValueError, match="n_rows must be an integer of at least 0; received n_rows=-1"):
         balanced_rows([0], 1, -1)
 
 

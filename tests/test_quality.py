@@ -8,8 +8,8 @@ from fake_estimator import make_fake
 
 from experiments import stages
 from experiments.cli import main
-from experiments.run_folder import read_json
 from experiments.signatures import ROOT
+from kingdra_cluster.persistence import read_json
 
 spec = importlib.util.spec_from_file_location("quality", ROOT / "benchmarks" / "quality.py")
 quality = importlib.util.module_from_spec(spec)

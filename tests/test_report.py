@@ -15,7 +15,7 @@ from experiments import exhibits, stages, svg
 from experiments.cli import main
 from experiments.cluster_cards import cluster_cards, picture
 from experiments.report import write_report
-from experiments.run_folder import read_json
+from kingdra_cluster.persistence import read_json
 from kingdra_cluster.similarity_graph import SimilarityGraph
 
 TINY = {"n_members": 3, "n_rounds": 3, "epochs_first_round": 1, "epochs_per_round": 1, "tol": None}

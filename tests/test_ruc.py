@@ -260,7 +260,7 @@ def test_masks_and_embeddings_of_the_wrong_kind_are_refused(blobs, arguments, wo
         ({"split": "hybird"}, ValueError, "split must be one of .*; the nearest is 'hybrid'"),
         ({"learning_rate": 0}, ValueError, "learning_rate must be a finite number of more than 0"),
         ({"relabel_threshold": 1.5}, ValueError, "relabel_threshold must be .* at most 1"),
-        ({"relabel_threshold": (0.9, "x")}, TypeError, "relabel_threshold must be a finite number"),
+        ({"relabel_threshold": (0.9, "x")}, TypeError, "every entry of relabel_threshold must be a finite number"),
         ({"noise_std": 0.1}, TypeError, "noise_std must be a pair"),
         ({"feature_dropout": (0.1, 1.0)}, ValueError, "every entry of feature_dropout must be .* at most 0.99"),
         ({"hidden_units": (0,)}, ValueError, "every entry of hidden_units"),
@@ -274,6 +274,12 @@ def test_masks_and_embeddings_of_the_wrong_kind_are_refused(blobs, arguments, wo
 def test_parameters_out_of_range_are_named(blobs, parameters, error, words):
     with pytest.raises(error, match=words):
         refine(blobs, TRUTH, **parameters)
+
+
+def test_thresholds_may_be_an_array():
+    refiner = RUC(3, relabel_threshold=np.array([0.9, 0.95]))
+    refiner.check_parameters()
+    assert refiner._relabel_thresholds() == (0.9, 0.95)
 
 
 def test_a_diverged_training_is_told(blobs, noisy_labels):

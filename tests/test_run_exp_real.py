@@ -12,8 +12,9 @@ import pytest
 from test_run_exp import DIGITS, TINY, read_labels
 
 from experiments.cli import main
-from experiments.run_folder import HistoryWriter, read_json
+from experiments.run_folder import HistoryWriter
 from experiments.signatures import ROOT
+from kingdra_cluster.persistence import read_json
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,8 @@ def test_bad_labels(labels, error, message):
     ("value", "error"), [(3, ValueError), (-2, ValueError), (1.0, TypeError), ("1", TypeError), (True, TypeError)]
 )
 def test_bad_thresholds(name, value, error):
-    with pytest.raises(error, match=f"{name} must be an integer of at least -1 and at most 2, got .?{value}"):
+    message = f"{name} must be an integer of at least -1 and at most 2; received {name}=.?{value}"
+    with pytest.raises(error, match=message):
         SimilarityGraph([[0, 1], [0, 1]], **{name: value})
 
 

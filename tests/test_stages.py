@@ -12,8 +12,8 @@ from experiments import config as configuration
 from experiments import run as running
 from experiments import stage_config, stages
 from experiments.cli import main
-from experiments.run_folder import read_json
 from experiments.signatures import ROOT
+from kingdra_cluster.persistence import read_json
 
 pytestmark = [
     pytest.mark.usefixtures("eager"),

@@ -63,16 +63,16 @@ def make_backbone(backbone, input_shape, seed=None):
     return model
 
 
-def check_backbone(backbone, or_none=False):
+def check_backbone(backbone, none=False):
     """Raise ``TypeError`` or ``ValueError`` unless `make_backbone` knows a backbone; nothing is made.
 
     Parameters
     ----------
     backbone : str, dict or keras.Model
-    or_none : bool, default=False
+    none : bool, default=False
         Whether None will do, too.
     """
-    if or_none and backbone is None:
+    if none and backbone is None:
         return
     if isinstance(backbone, keras.Model):
         if getattr(backbone, "input_shape", None) is None:

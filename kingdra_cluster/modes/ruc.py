@@ -172,17 +172,18 @@ class RUC(ClusteringMode):
         """Raise on the first hyper-parameter that is out of range."""
         super().check_parameters()
         check_choice("split", self.split, SPLITS)
-        check_backbone(self.backbone, or_none=True)
+        check_backbone(self.backbone, none=True)
         check_numbers(self, dict.fromkeys(("noisy_weight", "weight_decay"), (Real, 0)) | {"mixup": (Integral, 1)})
         check_flag("flip", self.flip)
         for name in ("confidence_threshold", "label_smoothing", "momentum"):
             check_number(name, getattr(self, name), Real, 0, maximum=1)
-        for threshold in self._relabel_thresholds():
-            check_number("relabel_threshold", threshold, Real, 0, maximum=1)
+        several = isinstance(self.relabel_threshold, (tuple, list, np.ndarray))
+        check = check_sequence if several else check_number
+        check("relabel_threshold", self.relabel_threshold, Real, 0, maximum=1)
         for name in ("temperature", "learning_rate"):
             check_number(name, getattr(self, name), Real, above=0)
-        given = [name for name in ("n_neighbors", "ramp_epochs") if getattr(self, name) is not None]
-        check_numbers(self, dict.fromkeys(given, (Integral, 1)))
+        for name in ("n_neighbors", "ramp_epochs"):
+            check_number(name, getattr(self, name), Integral, 1, none=True)
         check_pair("noise_std", self.noise_std)
         check_pair("feature_dropout", self.feature_dropout, 0.99)
         check_sequence("hidden_units", self.hidden_units, Integral, 1)
@@ -266,8 +267,7 @@ class RUC(ClusteringMode):
         return IndexedRowBatches(X, batch_size=self.batch_size, seed=(seed, which, epoch), scale=self.scale_)
 
     def _relabel_thresholds(self):
-        several = isinstance(self.relabel_threshold, (tuple, list)) and self.relabel_threshold
-        return tuple(self.relabel_threshold) if several else (self.relabel_threshold,)
+        return tuple(float(threshold) for threshold in np.atleast_1d(self.relabel_threshold))
 
     def _make_harness(self, networks, which, table, steps, seed, images):
         """Return the compiled harness of one network, its optimizer built."""

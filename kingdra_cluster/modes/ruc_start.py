@@ -24,7 +24,7 @@ def check_pair(name, pair, maximum=None):
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"{name} must be a pair, for the weak and the strong view; received {name}={pair!r}")
     for value in pair:
-        check_number(f"every entry of {name}", value, Real, 0, maximum=maximum)
+        check_number(name, value, Real, 0, maximum=maximum, of=pair)
 
 
 def starting_point(X, y, n_clusters, seed):

@@ -129,7 +129,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
-        check_backbone(self.backbone, or_none=True)
+        check_backbone(self.backbone, none=True)
         counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1}
         check_numbers(self, {name: (Integral, least) for name, least in counts.items()})
         check_numbers(self, dict.fromkeys(("jitter", "noise_std", "weight_decay"), (Real, 0)))
@@ -140,8 +140,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         check_number("momentum", self.momentum, Real, 0, maximum=1)
         check_flag("flip", self.flip)
         check_verbose(self.verbose)
-        if self.scale is not None:
-            check_choice("scale", self.scale, ["rms"])
+        check_choice("scale", self.scale, ["rms"], none=True)
 
     def make_network(self, input_shape, seed, n_steps):
         """Return the compiled network that ``fit`` trains for some steps, its optimizer built."""
