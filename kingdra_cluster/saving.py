@@ -1,6 +1,7 @@
 """Saved estimators: a folder of JSON, plain arrays and ``.keras`` models, replaced whole; loading runs no code."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def save_folder(folder, description, arrays, models, parts=None):
     Parameters
     ----------
     folder : path
-        Created, or replaced if it already holds a saved estimator.
+        Created, or replaced if it already holds a saved estimator, which is put back if the new one cannot be moved
+        there.  A process that is killed between the two moves leaves it beside, as ``<folder>-replaced-...``.
     description : dict
         JSON-able; gets the format number.
     arrays : dict of arrays
@@ -48,13 +50,17 @@ def save_folder(folder, description, arrays, models, parts=None):
     ------
     FileExistsError
         If ``folder`` exists and holds something else.
+    ValueError
+        If it is the working directory or above it: that cannot be moved away under the process.
     """
-    folder = Path(folder)
+    given, folder = folder, Path(folder).resolve()
+    if folder in (Path.cwd(), *Path.cwd().parents):
+        raise ValueError(f"folder must not be the working directory or above it; received {str(given)!r}")
     if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"folder must be new, empty or a saved estimator; received {str(folder)!r}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new, old = Path(scratch) / "new", folder.with_name(f"{folder.name}-replaced{Path(scratch).name[-9:]}")
         new.mkdir()
         for name, model in models.items():
             model.save(new / f"{name}.keras")
@@ -62,9 +68,16 @@ def save_folder(folder, description, arrays, models, parts=None):
             part.save(new / name)
         write_arrays(new / "arrays.npz", **arrays)
         write_json(new / DESCRIPTION, {"format": FORMAT, "models": sorted(models), **description})
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+        try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+        if old.exists():
+            shutil.rmtree(old)
 
 
 def load_folder(folder, expected_class):
