@@ -15,12 +15,16 @@ DESCRIPTION = "estimator.json"
 
 
 def jsonable(value):
-    """Return an argument as JSON can hold it; what drives no prediction (a generator, callbacks) becomes null."""
+    """Return an argument as JSON can hold it; what drives no prediction (a generator, callbacks) becomes null.
+
+    So does a whole list of which an item cannot be held; an item that is None is no such item.
+    """
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, (tuple, list)):
         items = [jsonable(item) for item in value]
-        return None if None in items else items
+        lost = any(kept is None and item is not None for item, kept in zip(value, items, strict=True))
+        return None if lost else items
     if isinstance(value, dict):
         return {name: jsonable(item) for name, item in value.items()}
     if isinstance(value, os.PathLike):

@@ -249,6 +249,9 @@ def test_a_classifier_with_code_in_it_is_refused(model, saved):
         ("rms", "rms"),
         (print, None),
         ([print], None),
+        ([1, None], [1, None]),
+        ([1, None, print], None),
+        ([[print], None], None),
         (np.random.default_rng(0), None),
     ],
 )
