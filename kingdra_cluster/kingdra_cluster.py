@@ -17,7 +17,7 @@ from kingdra_cluster.progress import count_line, detail_line, report, round_line
 from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.spaces import check_spaces, columns, each_space
-from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
+from kingdra_cluster.validation import check_choice, check_ensemble, check_rows, plain_numbers
 
 
 class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
@@ -221,15 +221,15 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         X = check_rows(self, X, reset=True)
         seed = seed_of_fit(self.random_state, self.checkpoint_dir)
         check_spaces(self.spaces, X.shape[1])
-        self.n_clusters_, self.cluster_count_ = self.n_clusters, None
+        n_clusters, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
             found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]
             self.cluster_count_ = most_stable(found)
-            self.n_clusters_ = self.cluster_count_.n_clusters
+            n_clusters = self.cluster_count_.n_clusters
             if self.verbose:
                 report(count_line(self.cluster_count_))
-        settings = self._with_clusters(self.n_clusters_)
-        mode = settings._member_mode()
+        settings = self._with_clusters(n_clusters)
+        self.n_clusters_, mode = settings.n_clusters, settings._member_mode()
         scales = [learn_scale(seen, self.scale) for seen in each_space(X, self.spaces)]
         self.scale_ = scales[0] if self.spaces is None else scales
         workers = member_workers(self.n_jobs, self.threads_per_member)
@@ -285,9 +285,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
 
     def _with_clusters(self, n_clusters):
-        """Return a shallow copy with that number of clusters."""
+        """Return a shallow copy with that number of clusters, its numbers those of Python, which JSON can hold."""
         settings = copy(self)
-        settings.n_clusters = n_clusters
+        vars(settings).update(plain_numbers(self.get_params(deep=False)), n_clusters=int(n_clusters))
         return settings
 
     def _member_mode(self):

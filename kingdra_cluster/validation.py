@@ -119,6 +119,11 @@ def check_ensemble(ensemble):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")
 
 
+def plain_numbers(arguments):
+    """Return the dict ``arguments`` with NumPy's scalars as numbers of Python."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in arguments.items()}
+
+
 def check_rows(estimator, X, *, reset, images=False):
     """Return X as the estimator takes it: a numeric matrix, dense or CSR, without NaN, never copied without need.
 
@@ -174,4 +179,5 @@ __all__ = [
     "check_rows",
     "check_sequence",
     "check_verbose",
+    "plain_numbers",
 ]
