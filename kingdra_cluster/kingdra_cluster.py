@@ -116,10 +116,10 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Common name of every member's clusters.
     scale_ : float, or list of float where there are spaces
         Divides X, or each member's columns.
-    n_clusters_ : int
+    spaces_ : list of slice or None
+    n_clusters_, n_features_in_ : int
     cluster_count_ : ClusterCount or None
         The estimate behind ``n_clusters="auto"``.
-    n_features_in_ : int
 
     Notes
     -----
@@ -220,7 +220,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.check_parameters()
         X = check_rows(self, X, reset=True)
         seed = seed_of_fit(self.random_state, self.checkpoint_dir)
-        check_spaces(self.spaces, X.shape[1])
+        self.spaces_ = check_spaces(self.spaces, X.shape[1])
         n_clusters, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
             found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]

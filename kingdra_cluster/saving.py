@@ -1,6 +1,7 @@
 """Saved estimators: a folder of JSON, plain arrays and ``.keras`` models, replaced whole; loading runs no code."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from kingdra_cluster.persistence import read_arrays, read_json, write_arrays, write_json
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "estimator.json"
 
 
@@ -57,7 +58,7 @@ def save_folder(folder, description, arrays, models, parts=None):
     ValueError
         If it is the working directory or above it: that cannot be moved away under the process.
     """
-    given, folder = folder, Path(folder).resolve()
+    given, folder, parts = folder, Path(folder).resolve(), parts or {}
     if folder in (Path.cwd(), *Path.cwd().parents):
         raise ValueError(f"folder must not be the working directory or above it; received {str(given)!r}")
     if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
@@ -68,10 +69,12 @@ def save_folder(folder, description, arrays, models, parts=None):
         new.mkdir()
         for name, model in models.items():
             model.save(new / f"{name}.keras")
-        for name, part in (parts or {}).items():
+        for name, part in parts.items():
             part.save(new / name)
         write_arrays(new / "arrays.npz", **arrays)
-        write_json(new / DESCRIPTION, {"format": FORMAT, "models": sorted(models), **description})
+        write_json(
+            new / DESCRIPTION, {"format": FORMAT, "models": sorted(models), "parts": sorted(parts), **description}
+        )
         try:
             if folder.exists():
                 folder.rename(old)
@@ -84,8 +87,15 @@ def save_folder(folder, description, arrays, models, parts=None):
             shutil.rmtree(old)
 
 
-def load_folder(folder, expected_class):
+def load_folder(folder, expected_class, *, arrays=(), fitted=(), models=()):
     """Read what `save_folder` wrote.
+
+    Parameters
+    ----------
+    folder : path
+    expected_class : str
+    arrays, fitted, models : sequence of str
+        Names that the folder's arrays, what it says was fitted, and its models must hold, among others.
 
     Returns
     -------
@@ -101,18 +111,47 @@ def load_folder(folder, expected_class):
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file():
         raise FileNotFoundError(f"folder must hold a saved estimator ({DESCRIPTION}); received {str(folder)!r}")
-    description = read_json(folder / DESCRIPTION, keys=("format", "class", "parameters", "fitted", "models"))
+    path = folder / DESCRIPTION
+    description = read_json(path, keys=("format", "class"))
     found = (description["class"], description["format"])
     if found != (expected_class, FORMAT):
         raise ValueError(f"{folder} must hold a {expected_class} of format {FORMAT}; it holds {found[0]} of {found[1]}")
-    missing = [name for name in description["models"] if not (folder / f"{name}.keras").is_file()]
-    if missing:
-        raise ValueError(f"{folder} is incomplete: {missing[0]}.keras is missing")
-    models = {}
-    for name in description["models"]:
-        path = folder / f"{name}.keras"
-        try:
-            models[name] = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or not a plain Keras model: {error}") from error
-    return description, read_arrays(folder / "arrays.npz"), models
+    require(description, ("parameters", "fitted", "models", "parts"), path)
+    require(description["fitted"], fitted, path)
+    require(description["models"], models, path)
+    stored = read_arrays(folder / "arrays.npz")
+    require(stored, arrays, folder / "arrays.npz")
+    return description, stored, {name: _load_model(folder, name) for name in description["models"]}
+
+
+def _load_model(folder, name):
+    if not re.fullmatch("[a-z_0-9]+", str(name)):
+        raise ValueError(f"{folder / DESCRIPTION} is damaged: {name!r} is no name of a model")
+    path = folder / f"{name}.keras"
+    if not path.is_file():
+        raise ValueError(f"{folder} is incomplete: {path.name} is missing")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ValueError(f"{path} is damaged or not a plain Keras model: {error}") from error
+
+
+def require(found, names, path):
+    """Raise ``ValueError``, which names the file, if one of the names is not among what was found in it."""
+    for name in names:
+        if not isinstance(found, (dict, list)) or name not in found:
+            raise ValueError(f"{path} is damaged or of another version: {name!r} is missing")
+
+
+def restored(cls, arguments, path):
+    """Return an estimator with the arguments that were read from a file.
+
+    Raises
+    ------
+    ValueError
+        If they are not the arguments of that class; the message names the file.
+    """
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{path} is damaged or of another version: {error}") from error

@@ -1,5 +1,7 @@
 """What every clustering mode shares; a new mode is one file with a subclass that fills four hooks."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
@@ -7,7 +9,7 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.saving import DESCRIPTION, jsonable, load_folder, restored, save_folder
 from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows, check_verbose
 
 PREDICT_ROWS = 256
@@ -106,6 +108,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     """
 
     saved_arrays = ("labels_", "probabilities_")
+    saved_values = ("scale_", "n_features_in_", "history_")
     takes_images = False
 
     def check_parameters(self):
@@ -189,7 +192,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
-            "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
+            "fitted": {name: getattr(self, name) for name in self.saved_values},
         }
         arrays = {name: getattr(self, name) for name in self.saved_arrays}
         if hasattr(self, "feature_names_in_"):
@@ -199,8 +202,9 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     @classmethod
     def load(cls, folder):
         """Load what `save` wrote; nothing is unpickled and no code of the folder is run."""
-        description, arrays, models = load_folder(folder, cls.__name__)
-        loaded = cls(**description["parameters"])
+        names = {"arrays": cls.saved_arrays, "fitted": cls.saved_values, "models": ("classifier",)}
+        description, arrays, models = load_folder(folder, cls.__name__, **names)
+        loaded = restored(cls, description["parameters"], Path(folder) / DESCRIPTION)
         vars(loaded).update(description["fitted"], **arrays, classifier_=models["classifier"])
         return loaded
 

@@ -1,6 +1,7 @@
 """SimCLR: features in which two random views of a row lie near each other and far from all other rows."""
 
 from functools import partial
+from pathlib import Path
 
 import keras
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -13,7 +14,7 @@ from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.saving import DESCRIPTION, jsonable, load_folder, restored, save_folder
 from kingdra_cluster.validation import (
     Integral,
     Real,
@@ -25,6 +26,7 @@ from kingdra_cluster.validation import (
     check_verbose,
 )
 
+FITTED = ("scale_", "n_features_in_", "history_")  # that are saved beside the networks
 LAST_RATE = 1e-3  # of the first: where the cosine ends
 
 
@@ -211,7 +213,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
-            "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
+            "fitted": {name: getattr(self, name) for name in FITTED},
         }
         names = {"feature_names_in_": self.feature_names_in_.astype(str)} if hasattr(self, "feature_names_in_") else {}
         save_folder(folder, description, names, {"backbone": self.backbone_, "projection": self.projection_})
@@ -219,8 +221,9 @@ class SimCLR(TransformerMixin, BaseEstimator):
     @classmethod
     def load(cls, folder):
         """Load what `save` wrote; nothing is unpickled and no code of the folder is run."""
-        description, arrays, models = load_folder(folder, cls.__name__)
-        loaded = cls(**description["parameters"])
+        names = {"fitted": FITTED, "models": ("backbone", "projection")}
+        description, arrays, models = load_folder(folder, cls.__name__, **names)
+        loaded = restored(cls, description["parameters"], Path(folder) / DESCRIPTION)
         networks = {f"{name}_": model for name, model in models.items()}
         vars(loaded).update(description["fitted"], **arrays, **networks)
         return loaded
