@@ -114,6 +114,8 @@ def check_ensemble(ensemble):
     folder, callbacks = ensemble.checkpoint_dir, ensemble.callbacks
     if folder is not None and not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
+    if folder == "":
+        raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
     listed = callbacks is None or isinstance(callbacks, (list, tuple))
     if not listed or not all(callable(callback) for callback in callbacks or ()):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")

@@ -181,6 +181,7 @@ OTHERS = [
     ("KingdraCluster", "callbacks", [5], "must be"),
     ("KingdraCluster", "callbacks", print, "must be"),
     ("KingdraCluster", "checkpoint_dir", 3, "must be"),
+    ("KingdraCluster", "checkpoint_dir", "", "must be the path of a folder or None; received checkpoint_dir=''"),
 ]
 
 
