@@ -134,7 +134,7 @@ def check_rows(estimator, X, *, reset, images=False):
     estimator : BaseEstimator
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
-        Whether to learn the number (and names) of the features, which makes an earlier fit's results void, or to hold
+        Whether to learn the number (and names) of the features, which removes all results of an earlier fit, or to hold
         X against those learnt.
     images : bool, default=False
         Whether X may also have the shape (n, height, width, 1 or 3).
@@ -144,10 +144,10 @@ def check_rows(estimator, X, *, reset, images=False):
     array or CSR matrix of the input's own numeric type
     """
     options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
-    X = validate_data(estimator, X, reset=reset, **options)
     if reset:
-        for name in ("classifier_", "members_", "pseudo_labels_", "backbone_", "projection_"):
-            vars(estimator).pop(name, None)
+        for name in [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]:
+            delattr(estimator, name)
+    X = validate_data(estimator, X, reset=reset, **options)
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
