@@ -137,6 +137,10 @@ def test_images_in_grey_and_colour_of_any_scale(channels):
     np.testing.assert_allclose(unit.project(images / 255.0), model.project(images), atol=1e-4)
     with pytest.raises(ValueError, match="X must lie between 0 and 1"):
         unit.transform(images)
+    with pytest.raises(
+        ValueError, match="images of the fit did; received float32 from 0 to 250"
+    ):
+        unit.transform(images.astype("float32"))
 
 
 def test_the_backbone_goes_on_into_matching(blobs):

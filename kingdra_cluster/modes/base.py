@@ -25,7 +25,7 @@ def learn_scale(X, scale):
     if X.ndim > 2:
         if X.dtype == np.uint8:
             return 255.0
-        low, high = float(X.min()), float(X.max())
+        low, high = _extremes(X)
         if low < 0 or high > 1:
             found = f"{X.dtype} from {low:g} to {high:g}"
             raise ValueError(f"X must be uint8 or lie between 0 and 1 where it holds images; received {found}")
@@ -36,16 +36,26 @@ def learn_scale(X, scale):
 
 
 def check_image_type(X, scale):
-    """Raise ``ValueError`` if X holds images of the other type than those from which ``scale`` was learnt."""
+    """Raise ``ValueError`` if X holds images of another type or range than those from which ``scale`` was learnt."""
     if X.ndim == 2:
         return
     if scale == 1:
         if X.dtype == np.uint8:
             raise ValueError("X must lie between 0 and 1, as the images of the fit did; received uint8")
+        low, high = _extremes(X)
+        if low < 0 or high > 1:
+            found = f"{X.dtype} from {low:g} to {high:g}"
+            raise ValueError(f"X must lie between 0 and 1, as the images of the fit did; received {found}")
     elif X.dtype.kind == "f" and 0 < X.max() <= 1:
         raise ValueError(
             f"X must be uint8 or reach to 255, as the images of the fit did; received {X.dtype} up to {X.max():g}"
         )
+
+
+def _extremes(X):
+    """Return the least and the largest entry of X, whose memory-mapped rows are read once, in blocks."""
+    found = [(X[rows].min(), X[rows].max()) for rows in chunks(X.shape[0])]
+    return float(min(low for low, _ in found)), float(max(high for _, high in found))
 
 
 def predict_rows(classifier, X):
