@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import keras
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster import augment
@@ -30,7 +30,7 @@ FITTED = ("scale_", "n_features_in_", "history_")  # that are saved beside the n
 LAST_RATE = 1e-3  # of the first: where the cosine ends
 
 
-class SimCLR(TransformerMixin, BaseEstimator):
+class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learn features without labels: a pretext for `NNM`, which takes ``backbone_`` as its backbone.
 
     Works on images (n, height, width, 1 or 3), and on vectors.
@@ -191,8 +191,16 @@ class SimCLR(TransformerMixin, BaseEstimator):
         self.backbone_, self.projection_ = network.backbone, network.projection
         return self
 
+    @property
+    def _n_features_out(self):
+        """Number of features, which `get_feature_names_out` calls ``simclr0``, ``simclr1`` and so on."""
+        return self.backbone_.output_shape[-1]
+
     def transform(self, X):
         """Return the backbone's features of every row, (n, n_features) float32."""
+        return self._features(X)
+
+    def _features(self, X):
         check_is_fitted(self, "backbone_")
         X = check_rows(self, X, reset=False, images=True)
         shape = self.backbone_.input_shape[1:]
@@ -205,7 +213,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
     def project(self, X):
         """Return the vectors of length 1 that were contrasted, (n, n_outputs); SCAN and NNM mine neighbours in them."""
         check_is_fitted(self, "backbone_")
-        return predict_rows(self.projection_, self.transform(X))
+        return predict_rows(self.projection_, self._features(X))
 
     def save(self, folder):
         """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all."""
