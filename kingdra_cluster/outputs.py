@@ -35,7 +35,7 @@ class Outputs:
         Parameters
         ----------
         folder : path
-            New, empty, or a saved estimator, which is replaced.
+            New, empty, or a saved estimator, which is replaced; not the working directory.
         """
         check_is_fitted(self, "members_")
         save_ensemble(self, folder)

@@ -1,6 +1,7 @@
 """Saving and loading where something is wrong: nothing is lost, nothing foreign is read, every message says what."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,9 @@ def test_an_array_that_is_taken_out_of_a_file_is_named_where_it_is_missing(tmp_p
     assert arrays.pop("a").shape == (2,)
     with pytest.raises(ValueError, match=r"x\.npz is of another kind: it holds no array 'a'"):
         arrays.pop("a")
+
+
+def test_the_keras_that_is_asked_for_lets_no_model_read_other_files():
+    setup = (Path(__file__).parent.parent / "setup.py").read_text(encoding="utf-8")
+    floor = re.search(r'"keras>=([\d.]+)"', setup).group(1)
+    assert tuple(map(int, floor.split("."))) >= (3, 13, 2)
