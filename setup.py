@@ -7,9 +7,7 @@ from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (root / "kingdra_cluster" / "__init__.py").read_text()).group(1)
-experiments = ["matplotlib>=3.8", "threadpoolctl>=3.1"]  # for run_exp.py, which the wheel doesn't hold
 extras = {
-    "experiments": experiments,
     "images": ["pillow>=10"],
     "faiss": ["faiss-cpu>=1.8"],
     "dask": ["distributed>=2024.1"],
@@ -19,7 +17,6 @@ extras = {
     "peers": ["umap-learn>=0.5.7", "clustpy>=0.0.3"],
     "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
     "test": [
-        *experiments,
         "pytest>=8",
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.6",
@@ -44,12 +41,14 @@ setup(
     package_data={"kingdra_cluster": ["py.typed"]},
     install_requires=[
         "tensorflow>=2.20",
-        "keras>=3.12",
+        "keras>=3.13.2",  # CVE-2026-1669: before, a saved model could read files of whoever loads it
         "numpy>=1.26",
         "scipy>=1.12",
         "scikit-learn>=1.6",
         "networkx>=3.2",
         "joblib>=1.4",
+        "matplotlib>=3.8",  # these two for run_exp.py: an installation should run a checkout's experiments as it is
+        "threadpoolctl>=3.1",
     ],
     extras_require=extras,
     classifiers=[

@@ -72,9 +72,7 @@ def ensemble_classifier(ensemble):
     """A fitted `KingdraCluster`, without its refinement, as one network: rows in, mean probabilities out."""
     import keras
 
-    from kingdra_cluster.spaces import as_slices
-
-    spaces = as_slices(ensemble.spaces) or [slice(None)]
+    spaces = ensemble.spaces_ or [slice(None)]
     rows, answers = keras.Input((ensemble.n_features_in_,)), []
     for member, (model, mapping) in enumerate(zip(ensemble.members_, ensemble.mappings_, strict=True)):
         renamed = np.eye(ensemble.n_clusters_, dtype=np.float32)[mapping]

@@ -150,7 +150,7 @@ def hidden_layer(estimator, X, rows):
         return None
     return predict_rows(
         keras.Model(members[member].inputs[0], dense[-1].input),
-        columns(X[rows], getattr(estimator, "spaces", None), member),
+        columns(X[rows], getattr(estimator, "spaces_", None), member),
     )
 
 

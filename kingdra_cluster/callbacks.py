@@ -92,6 +92,10 @@ class TensorBoardLog:
                     tf.summary.scalar(name.replace("loss_", "loss/", 1), float(value))
         self._writer.flush()
 
+    def __getstate__(self):
+        """Leave the open file behind: copies, as `sklearn.base.clone` makes them, and pickles open their own."""
+        return vars(self) | {"_writer": None}
+
 
 def _write(path, text):
     with replacing(path) as temporary:

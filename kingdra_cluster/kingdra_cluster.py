@@ -17,7 +17,7 @@ from kingdra_cluster.progress import count_line, detail_line, report, round_line
 from kingdra_cluster.refinement import refine, refining_mode
 from kingdra_cluster.rounds import train_rounds
 from kingdra_cluster.spaces import check_spaces, columns, each_space
-from kingdra_cluster.validation import check_choice, check_ensemble, check_rows
+from kingdra_cluster.validation import check_choice, check_ensemble, check_rows, plain_numbers
 
 
 class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
@@ -116,10 +116,10 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Common name of every member's clusters.
     scale_ : float, or list of float where there are spaces
         Divides X, or each member's columns.
-    n_clusters_ : int
+    spaces_ : list of slice or None
+    n_clusters_, n_features_in_ : int
     cluster_count_ : ClusterCount or None
         The estimate behind ``n_clusters="auto"``.
-    n_features_in_ : int
 
     Notes
     -----
@@ -220,17 +220,17 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         self.check_parameters()
         X = check_rows(self, X, reset=True)
         seed = seed_of_fit(self.random_state, self.checkpoint_dir)
-        check_spaces(self.spaces, X.shape[1])
+        self.spaces_ = check_spaces(self.spaces, X.shape[1])
         workers = member_workers(self.n_jobs, self.threads_per_member)
-        self.n_clusters_, self.cluster_count_ = self.n_clusters, None
+        n_clusters, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
             found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]
             self.cluster_count_ = most_stable(found)
-            self.n_clusters_ = self.cluster_count_.n_clusters
+            n_clusters = self.cluster_count_.n_clusters
             if self.verbose:
                 report(count_line(self.cluster_count_))
-        settings = self._with_clusters(self.n_clusters_)
-        mode = settings._member_mode()
+        settings = self._with_clusters(n_clusters)
+        self.n_clusters_, mode = settings.n_clusters, settings._member_mode()
         scales = [learn_scale(seen, self.scale) for seen in each_space(X, self.spaces)]
         self.scale_ = scales[0] if self.spaces is None else scales
         identity = {} if self.checkpoint_dir is None else fit_identity(settings, mode, X, seed)
@@ -285,9 +285,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         return clusterer_tags(super().__sklearn_tags__(), self.n_clusters)
 
     def _with_clusters(self, n_clusters):
-        """Return a shallow copy with that number of clusters."""
+        """Return a shallow copy with that number of clusters, its numbers those of Python, which JSON can hold."""
         settings = copy(self)
-        settings.n_clusters = n_clusters
+        vars(settings).update(plain_numbers(self.get_params(deep=False)), n_clusters=int(n_clusters))
         return settings
 
     def _member_mode(self):

@@ -11,7 +11,7 @@ from kingdra_cluster.validation import check_rows
 
 
 class Outputs:
-    """Methods of `KingdraCluster` that only read what was learned."""
+    """Methods of `KingdraCluster` that only read what was learned: arguments that change later change no answer."""
 
     def predict_proba(self, X):
         """Return the mean probabilities of the aligned members, or the refined ones, shape (n, n_clusters).
@@ -22,7 +22,7 @@ class Outputs:
         X = check_rows(self, X, reset=False)
         if self.refiner_ is not None:
             return self.refiner_.predict_proba(X)
-        outputs = (predict_rows(model, columns(X, self.spaces, member)) for member, model in enumerate(self.members_))
+        outputs = (predict_rows(model, columns(X, self.spaces_, member)) for member, model in enumerate(self.members_))
         return aligned_average(outputs, self.mappings_)
 
     def predict(self, X):
@@ -35,11 +35,10 @@ class Outputs:
         Parameters
         ----------
         folder : path
-            New, empty, or a saved estimator, which is replaced.
+            New, empty, or a saved estimator, which is replaced; not the working directory.
         """
         check_is_fitted(self, "members_")
-        mode = None if self.mode is None else self._with_clusters(self.n_clusters_)._member_mode()
-        save_ensemble(self, mode, folder)
+        save_ensemble(self, folder)
 
     @classmethod
     def load(cls, folder):
@@ -97,7 +96,7 @@ class Outputs:
         check_is_fitted(self, "members_")
         from kingdra_cluster.exporting import averaged_model, export_model
 
-        answering = (self.members_, self.mappings_, self.spaces)
+        answering = (self.members_, self.mappings_, self.spaces_)
         if self.refiner_ is not None:
             answering = ([self.refiner_.classifier_], [range(self.n_clusters_)], None)
         export_model(averaged_model(*answering, self.n_features_in_, front), path, format)

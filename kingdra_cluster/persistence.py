@@ -33,6 +33,12 @@ class StoredArrays(dict):
     def __missing__(self, name):
         raise ValueError(f"{self.path} is of another kind: it holds no array {name!r}, only {sorted(self)}")
 
+    def pop(self, name):
+        """Return an array and forget it."""
+        array = self[name]
+        del self[name]
+        return array
+
 
 @contextmanager
 def replacing(path):

@@ -1,7 +1,6 @@
 """The last stage of `KingdraCluster`: RUC refines what the ensemble found."""
 
 import json
-import pickle
 import shutil
 import warnings
 from hashlib import sha256
@@ -61,8 +60,12 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
     refiner.set_params(random_state=seed, checkpoint_dir=state, verbose=ensemble.verbose)
     target = checkpoints.folder / "refined"
     clustering = (ensemble.probabilities_, ensemble.pseudo_labels_)
-    packed = pickle.dumps(refiner)  # a backbone in it starts TensorFlow: the worker claims its threads first
-    workers([delayed(_fit)(X, *clustering, packed, target, ensemble.threads_per_member)])
+    model = None
+    if isinstance(refiner.backbone, keras.Model):  # as a file: in an argument it would start TensorFlow in the worker,
+        model = checkpoints.folder / "refine_backbone.keras"  # which has to claim its threads first
+        refiner.backbone.save(model)
+        refiner.set_params(backbone=None)
+    workers([delayed(_fit)(X, *clustering, refiner, model, target, ensemble.threads_per_member)])
     return RUC.load(target)
 
 
@@ -78,10 +81,11 @@ def _state_folder(folder, refiner):
     return own
 
 
-def _fit(X, probabilities, pseudo_labels, packed, target, threads):
+def _fit(X, probabilities, pseudo_labels, refiner, model, target, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
-    refiner = pickle.loads(packed)
+    if model is not None:
+        refiner.set_params(backbone=keras.saving.load_model(model, compile=False))
     X, probabilities, pseudo_labels = map(opened, (X, probabilities, pseudo_labels))
     probabilities = np.clip(probabilities, 0.0, 1.0)  # a mean of float32 may round to more
     with warnings.catch_warnings():

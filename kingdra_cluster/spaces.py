@@ -23,10 +23,12 @@ def as_slices(spaces):
 
 
 def check_spaces(spaces, n_features):
-    """Raise ``ValueError`` unless every space has columns, all of them among the ``n_features`` of X."""
-    for space in as_slices(spaces) or ():
+    """Return the spaces as slices; ``ValueError`` unless all their columns are among the ``n_features`` of X."""
+    slices = as_slices(spaces)
+    for space in slices or ():
         if space.stop > n_features:
             raise ValueError(f"spaces must be within the {n_features} columns of X; received {space}")
+    return slices
 
 
 def columns(X, spaces, member):

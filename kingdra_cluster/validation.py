@@ -49,9 +49,16 @@ def check_ensemble(ensemble):
     folder, callbacks = ensemble.checkpoint_dir, ensemble.callbacks
     if folder is not None and not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
+    if folder == "":
+        raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
     listed = callbacks is None or isinstance(callbacks, (list, tuple))
     if not listed or not all(callable(callback) for callback in callbacks or ()):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")
+
+
+def plain_numbers(arguments):
+    """Return the dict ``arguments`` with NumPy's scalars as numbers of Python."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in arguments.items()}
 
 
 def check_rows(estimator, X, *, reset, images=False):
@@ -62,7 +69,7 @@ def check_rows(estimator, X, *, reset, images=False):
     estimator : BaseEstimator
     X : array-like or sparse matrix of shape (n, n_features)
     reset : bool
-        Whether to learn the number (and names) of the features, which makes an earlier fit's results void, or to hold
+        Whether to learn the number (and names) of the features, which removes all results of an earlier fit, or to hold
         X against those learnt.
     images : bool, default=False
         Whether X may also have the shape (n, height, width, 1 or 3).
@@ -72,10 +79,10 @@ def check_rows(estimator, X, *, reset, images=False):
     array or CSR matrix of the input's own numeric type
     """
     options = {"accept_sparse": "csr", "dtype": "numeric", "ensure_min_samples": 1 + reset, "allow_nd": images}
-    X = validate_data(estimator, X, reset=reset, **options)
     if reset:
-        for name in ("classifier_", "members_", "pseudo_labels_", "backbone_", "projection_"):
-            vars(estimator).pop(name, None)
+        for name in [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]:
+            delattr(estimator, name)
+    X = validate_data(estimator, X, reset=reset, **options)
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
@@ -109,4 +116,5 @@ __all__ = [
     "check_rows",
     "check_sequence",
     "check_verbose",
+    "plain_numbers",
 ]

@@ -1,11 +1,13 @@
 import csv
 import json
+import pickle
 import sys
 from types import SimpleNamespace
 
 import pytest
+from sklearn.base import clone
 
-from kingdra_cluster import progress
+from kingdra_cluster import KingdraCluster, progress
 from kingdra_cluster.callbacks import CSVLog, JSONLinesLog, TensorBoardLog, flatten
 
 HISTORY = [
@@ -59,6 +61,18 @@ def test_tensorboard_gets_a_scalar_a_number(tmp_path):
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert {"agreement", "loss/loss", "loss/supervised"} <= set(events.Tags()["tensors"])
+
+
+def test_a_tensorboard_log_that_was_used_can_be_cloned_and_pickled(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setitem(sys.modules, "tensorboard", sys)  # the extra itself is not needed to open a file
+    log = TensorBoardLog(tmp_path)
+    log._writer = tf.summary.create_file_writer(str(tmp_path))
+    (cloned,) = clone(KingdraCluster(callbacks=[log])).callbacks
+    for again in (cloned, pickle.loads(pickle.dumps(log))):
+        assert vars(again) == {"folder": tmp_path, "_writer": None}
+    assert log._writer is not None
 
 
 def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 from scipy import sparse
 
 from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM, SelfLabel, SimCLR
+from kingdra_cluster.batches import CHUNK_ROWS
+from kingdra_cluster.modes.base import check_image_type
 
 pytestmark = [
     pytest.mark.usefixtures("eager"),
@@ -186,6 +188,7 @@ OTHERS = [
     ("KingdraCluster", "callbacks", [5], "must be"),
     ("KingdraCluster", "callbacks", print, "must be"),
     ("KingdraCluster", "checkpoint_dir", 3, "must be"),
+    ("KingdraCluster", "checkpoint_dir", "", "must be the path of a folder or None; received checkpoint_dir=''"),
 ]
 
 
@@ -267,3 +270,15 @@ def test_images_out_of_range_are_refused(images):
     for make in (NNM, SimCLR):
         with pytest.raises(ValueError, match="X must be uint8 or lie between 0 and 1 where it holds images; received"):
             make(backbone="convnet", n_epochs=1).fit(images)
+
+
+@pytest.mark.parametrize("value", [1.5, 255.0, -0.1])
+@pytest.mark.parametrize("row", [0, -1])
+def test_new_images_out_of_the_range_of_the_fit_are_refused_wherever_they_are(tmp_path, value, row):
+    images = np.zeros((2 * CHUNK_ROWS + 3, 2, 2, 1), np.float32)
+    check_image_type(images, 1.0)
+    images[row, 1, 1] = value
+    np.save(tmp_path / "images.npy", images)
+    for rows in (images, np.load(tmp_path / "images.npy", mmap_mode="r")):
+        with pytest.raises(ValueError, match=f"between 0 and 1, as the images of the fit did; received .*{value:g}"):
+            check_image_type(rows, 1.0)

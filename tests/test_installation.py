@@ -25,8 +25,7 @@ def requirements():
         return {NAMES.get(name, name) for name in found}
 
     extras = {key.value: names(node) for key, node in zip(values["extras"].keys, values["extras"].values, strict=True)}
-    own = names(values["experiments"])
-    return names(always), {**extras, "experiments": own, "test": extras["test"] | own}
+    return names(always), extras
 
 
 def needed(*folders):
@@ -35,19 +34,11 @@ def needed(*folders):
     return outer - set(sys.stdlib_module_names) - {"kingdra_cluster", "experiments", "datasets"}
 
 
-def test_the_wheel_asks_for_what_the_package_imports_and_nothing_else():
+def test_an_installation_runs_the_package_and_the_experiments_and_holds_nothing_else():
     always, extras = requirements()
-    extra = ("faiss", "dask", "onnx", "tensorboard", "torch")
+    extra = ("faiss", "dask", "onnx", "tensorboard", "torch", "images")
     optional = set().union(*(extras[name] for name in extra)) | {"faiss", "pandas"}  # pandas where X is of it
-    assert needed("kingdra_cluster") - optional == always
-
-
-def test_experiments_find_all_that_they_import():
-    always, extras = requirements()
-    more = needed("experiments", "datasets") - always
-    assert more <= extras["experiments"] | extras["images"]
-    assert extras["experiments"] <= more
-    assert more <= extras["test"]
+    assert needed("kingdra_cluster", "experiments", "datasets") - optional == always
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -149,9 +149,14 @@ def test_a_fit_that_failed_answers_nothing(blobs):
     for call in (lambda: model.predict(blobs), lambda: model.save("never"), lambda: model.export("never")):
         with pytest.raises(NotFittedError):
             call()
-    model.set_params(n_clusters=91)
-    with pytest.raises(ValueError, match="at least n_clusters=91 rows"):
-        model.fit(blobs)
+    for changes, rows, message in (
+        ({"n_clusters": 91}, blobs, "at least n_clusters=91 rows"),
+        ({"callbacks": None, "n_clusters": 3}, np.full((9, 4), np.nan), "NaN"),
+    ):
+        model.set_params(callbacks=None, n_clusters=3).fit(blobs)
+        with pytest.raises(ValueError, match=message):
+            model.set_params(**changes).fit(rows)
+        assert {name for name in vars(model) if name.endswith("_")} <= {"n_features_in_"}  # nothing of the fit before
     for call in (model.to_dataframe, lambda: model.export("never")):
         with pytest.raises(NotFittedError):
             call()

@@ -196,7 +196,7 @@ def test_the_other_class_is_refused_by_name(model, saved):
 def test_another_format_is_refused(model, saved):
     description = json.loads((saved / "estimator.json").read_text())
     (saved / "estimator.json").write_text(json.dumps(description | {"format": 99}))
-    with pytest.raises(ValueError, match="format 1; it holds .* of 99"):
+    with pytest.raises(ValueError, match="format 2; it holds .* of 99"):
         type(model).load(saved)
 
 
@@ -249,6 +249,9 @@ def test_a_classifier_with_code_in_it_is_refused(model, saved):
         ("rms", "rms"),
         (print, None),
         ([print], None),
+        ([1, None], [1, None]),
+        ([1, None, print], None),
+        ([[print], None], None),
         (np.random.default_rng(0), None),
     ],
 )

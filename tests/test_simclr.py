@@ -137,6 +137,25 @@ def test_images_in_grey_and_colour_of_any_scale(channels):
     np.testing.assert_allclose(unit.project(images / 255.0), model.project(images), atol=1e-4)
     with pytest.raises(ValueError, match="X must lie between 0 and 1"):
         unit.transform(images)
+    with pytest.raises(ValueError, match="images of the fit did; received float32 from 0 to 250"):
+        unit.transform(images.astype("float32"))
+
+
+def test_features_have_names_and_come_as_a_table(blobs, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(NotFittedError):
+        SimCLR().get_feature_names_out()
+    table = pandas.DataFrame(blobs, columns=list("abcd"), index=[f"r{row}" for row in range(90)])
+    model = learn(table, n_epochs=1)
+    names = [f"simclr{feature}" for feature in range(8)]
+    assert model.get_feature_names_out().tolist() == names
+    features, projected = model.transform(table), model.project(table)
+    model.save(tmp_path / "model")
+    for fitted in (model, SimCLR.load(tmp_path / "model")):
+        found = fitted.set_output(transform="pandas").transform(table)
+        assert (list(found.columns), list(found.index)) == (names, list(table.index))
+        np.testing.assert_array_equal(found, features)
+        np.testing.assert_array_equal(fitted.project(table), projected)
 
 
 def test_the_backbone_goes_on_into_matching(blobs):

@@ -1,5 +1,7 @@
 """What every clustering mode shares; a new mode is one file with a subclass that fills four hooks."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
@@ -7,7 +9,7 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.saving import DESCRIPTION, jsonable, load_folder, restored, save_folder
 from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows, check_verbose
 
 PREDICT_ROWS = 256
@@ -23,7 +25,7 @@ def learn_scale(X, scale):
     if X.ndim > 2:
         if X.dtype == np.uint8:
             return 255.0
-        low, high = float(X.min()), float(X.max())
+        low, high = _extremes(X)
         if low < 0 or high > 1:
             found = f"{X.dtype} from {low:g} to {high:g}"
             raise ValueError(f"X must be uint8 or lie between 0 and 1 where it holds images; received {found}")
@@ -34,16 +36,26 @@ def learn_scale(X, scale):
 
 
 def check_image_type(X, scale):
-    """Raise ``ValueError`` if X holds images of the other type than those from which ``scale`` was learnt."""
+    """Raise ``ValueError`` if X holds images of another type or range than those from which ``scale`` was learnt."""
     if X.ndim == 2:
         return
     if scale == 1:
         if X.dtype == np.uint8:
             raise ValueError("X must lie between 0 and 1, as the images of the fit did; received uint8")
+        low, high = _extremes(X)
+        if low < 0 or high > 1:
+            found = f"{X.dtype} from {low:g} to {high:g}"
+            raise ValueError(f"X must lie between 0 and 1, as the images of the fit did; received {found}")
     elif X.dtype.kind == "f" and 0 < X.max() <= 1:
         raise ValueError(
             f"X must be uint8 or reach to 255, as the images of the fit did; received {X.dtype} up to {X.max():g}"
         )
+
+
+def _extremes(X):
+    """Return the least and the largest entry of X, whose memory-mapped rows are read once, in blocks."""
+    found = [(X[rows].min(), X[rows].max()) for rows in chunks(X.shape[0])]
+    return float(min(low for low, _ in found)), float(max(high for _, high in found))
 
 
 def predict_rows(classifier, X):
@@ -106,6 +118,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     """
 
     saved_arrays = ("labels_", "probabilities_")
+    saved_values = ("scale_", "n_features_in_", "history_")
     takes_images = False
 
     def check_parameters(self):
@@ -189,7 +202,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
-            "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
+            "fitted": {name: getattr(self, name) for name in self.saved_values},
         }
         arrays = {name: getattr(self, name) for name in self.saved_arrays}
         if hasattr(self, "feature_names_in_"):
@@ -199,8 +212,9 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
     @classmethod
     def load(cls, folder):
         """Load what `save` wrote; nothing is unpickled and no code of the folder is run."""
-        description, arrays, models = load_folder(folder, cls.__name__)
-        loaded = cls(**description["parameters"])
+        names = {"arrays": cls.saved_arrays, "fitted": cls.saved_values, "models": ("classifier",)}
+        description, arrays, models = load_folder(folder, cls.__name__, **names)
+        loaded = restored(cls, description["parameters"], Path(folder) / DESCRIPTION)
         vars(loaded).update(description["fitted"], **arrays, classifier_=models["classifier"])
         return loaded
 

@@ -1,9 +1,10 @@
 """SimCLR: features in which two random views of a row lie near each other and far from all other rows."""
 
 from functools import partial
+from pathlib import Path
 
 import keras
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster import augment
@@ -13,7 +14,7 @@ from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
-from kingdra_cluster.saving import jsonable, load_folder, save_folder
+from kingdra_cluster.saving import DESCRIPTION, jsonable, load_folder, restored, save_folder
 from kingdra_cluster.validation import (
     Integral,
     Real,
@@ -25,10 +26,11 @@ from kingdra_cluster.validation import (
     check_verbose,
 )
 
+FITTED = ("scale_", "n_features_in_", "history_")  # that are saved beside the networks
 LAST_RATE = 1e-3  # of the first: where the cosine ends
 
 
-class SimCLR(TransformerMixin, BaseEstimator):
+class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learn features without labels: a pretext for `NNM`, which takes ``backbone_`` as its backbone.
 
     Works on images (n, height, width, 1 or 3), and on vectors.
@@ -189,8 +191,16 @@ class SimCLR(TransformerMixin, BaseEstimator):
         self.backbone_, self.projection_ = network.backbone, network.projection
         return self
 
+    @property
+    def _n_features_out(self):
+        """Number of features, which `get_feature_names_out` calls ``simclr0``, ``simclr1`` and so on."""
+        return self.backbone_.output_shape[-1]
+
     def transform(self, X):
         """Return the backbone's features of every row, (n, n_features) float32."""
+        return self._features(X)
+
+    def _features(self, X):
         check_is_fitted(self, "backbone_")
         X = check_rows(self, X, reset=False, images=True)
         shape = self.backbone_.input_shape[1:]
@@ -203,7 +213,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
     def project(self, X):
         """Return the vectors of length 1 that were contrasted, (n, n_outputs); SCAN and NNM mine neighbours in them."""
         check_is_fitted(self, "backbone_")
-        return predict_rows(self.projection_, self.transform(X))
+        return predict_rows(self.projection_, self._features(X))
 
     def save(self, folder):
         """Save to a folder of JSON, ``.npz`` and ``.keras`` files, whole or not at all."""
@@ -211,7 +221,7 @@ class SimCLR(TransformerMixin, BaseEstimator):
         description = {
             "class": type(self).__name__,
             "parameters": {name: jsonable(value) for name, value in self.get_params().items()},
-            "fitted": {"scale_": self.scale_, "n_features_in_": self.n_features_in_, "history_": self.history_},
+            "fitted": {name: getattr(self, name) for name in FITTED},
         }
         names = {"feature_names_in_": self.feature_names_in_.astype(str)} if hasattr(self, "feature_names_in_") else {}
         save_folder(folder, description, names, {"backbone": self.backbone_, "projection": self.projection_})
@@ -219,8 +229,9 @@ class SimCLR(TransformerMixin, BaseEstimator):
     @classmethod
     def load(cls, folder):
         """Load what `save` wrote; nothing is unpickled and no code of the folder is run."""
-        description, arrays, models = load_folder(folder, cls.__name__)
-        loaded = cls(**description["parameters"])
+        names = {"fitted": FITTED, "models": ("backbone", "projection")}
+        description, arrays, models = load_folder(folder, cls.__name__, **names)
+        loaded = restored(cls, description["parameters"], Path(folder) / DESCRIPTION)
         networks = {f"{name}_": model for name, model in models.items()}
         vars(loaded).update(description["fitted"], **arrays, **networks)
         return loaded
