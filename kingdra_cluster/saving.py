@@ -121,10 +121,10 @@ def load_folder(folder, expected_class, *, arrays=(), fitted=(), models=()):
     require(description["models"], models, path)
     stored = read_arrays(folder / "arrays.npz")
     require(stored, arrays, folder / "arrays.npz")
-    return description, stored, {name: _load_model(folder, name) for name in description["models"]}
+    return description, stored, {name: _read_network(folder, name) for name in description["models"]}
 
 
-def _load_model(folder, name):
+def _read_network(folder, name):
     if not re.fullmatch("[a-z_0-9]+", str(name)):
         raise ValueError(f"{folder / DESCRIPTION} is damaged: {name!r} is no name of a model")
     path = folder / f"{name}.keras"
