@@ -85,7 +85,7 @@ def _fit(X, probabilities, pseudo_labels, refiner, model, target, threads):
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
     if model is not None:
-        refiner.set_params(backbone=keras.saving.load_model(model, compile=False))
+        refiner.set_params(backbone=keras.saving.load_model(model, compile=False, safe_mode=True))
     X, probabilities, pseudo_labels = map(opened, (X, probabilities, pseudo_labels))
     probabilities = np.clip(probabilities, 0.0, 1.0)  # a mean of float32 may round to more
     with warnings.catch_warnings():

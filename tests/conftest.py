@@ -20,13 +20,24 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", line)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
+def claim_one_thread():
     """Give TensorFlow, where it is imported at all, one thread before its first operation: fits run in this process."""
     if "tensorflow" in sys.modules:
         from kingdra_cluster.members import claim_threads
 
         claim_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Claim it before every test, for one may have imported TensorFlow."""
+    claim_one_thread()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_for_a_module():
+    """Claim it before a module's own fixtures, which may run operations."""
+    claim_one_thread()
 
 
 @pytest.fixture

@@ -207,17 +207,19 @@ def test_bad_arguments_are_refused_by_name_before_any_work(monkeypatch, owner, n
         (RUC(), TypeError, "mode must be an estimator that makes members.*received RUC"),
         (SelfLabel(NNM()), TypeError, "mode must be an estimator that makes members.*received SelfLabel"),
         (NNM(backbone="resnet999"), ValueError, "backbone must be one of"),
-        (
-            NNM(backbone=keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])),
-            TypeError,
-            "backbone of a member's mode must be",
-        ),
     ],
 )
 def test_modes_that_cannot_be_members_are_refused_before_any_work(monkeypatch, mode, error, words):
     monkeypatch.setattr("kingdra_cluster.kingdra_cluster.check_rows", lambda *_, **__: pytest.fail("work began"))
     with pytest.raises(error, match=words):
         make_kingdra(mode=mode).fit(X)
+
+
+def test_members_cannot_share_a_model(monkeypatch):
+    backbone = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    monkeypatch.setattr("kingdra_cluster.kingdra_cluster.check_rows", lambda *_, **__: pytest.fail("work began"))
+    with pytest.raises(TypeError, match="backbone of a member's mode must be of plain"):
+        make_kingdra(mode=NNM(backbone=backbone)).fit(X)
 
 
 def test_the_modes_arguments_are_checked_by_the_ensemble_too():
