@@ -8,6 +8,7 @@ from experiments.own_data import find
 from kingdra_cluster.backbones import BACKBONES
 from kingdra_cluster.checks import check_choice
 
+STAND_IN = "mlp"  # for a network that is not there yet, when a configuration is checked
 UNSEARCHED = object()  # a data home whose files need not be there, nor what reads them
 
 
@@ -22,18 +23,18 @@ def network_of(classifier):
 
 
 def backbone_of(backbone, fitted, input_shape, data_home, where):
-    """A backbone of a section as estimators take it."""
+    """A backbone of a section as estimators take it; before anything is fitted, one that stands for another stage's."""
     name = backbone.get("name") if isinstance(backbone, dict) else backbone
     if name in ("pretext", "cluster"):
         if fitted is None:
-            return None
+            return STAND_IN
         return fitted["pretext"].backbone_ if name == "pretext" else network_of(fitted["cluster"].classifier_)
     if name == "checkpoint":
         from experiments.own_stages import imported_backbone
 
         options = {key: value for key, value in backbone.items() if key != "name"}
         locate(options, data_home, f"{where}.backbone", torch=True)
-        return None if fitted is None else imported_backbone(input_shape, **options)
+        return STAND_IN if fitted is None else imported_backbone(input_shape, **options)
     if name is not None:
         check_choice("backbone", name, BACKBONES)
     return backbone

@@ -32,8 +32,8 @@ warnings.simplefilter("ignore")
 X = np.random.default_rng(0).normal(size=(60, 4))
 backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="ones")])
 refine = RUC(hidden_units=(4,), batch_size=30, n_epochs=1, backbone=backbone)
-options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "random_state": 0, "checkpoint_dir": sys.argv[1]}
-model = KingdraCluster(2, mode=LadderIM(hidden_units=(4,), batch_size=30), refine=refine, **options).fit(X)
+options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "start_votes": 0, "checkpoint_dir": sys.argv[1]}
+model = KingdraCluster(2, mode=LadderIM(hidden_units=(4,), batch_size=30), refine=refine, random_state=0, **options).fit(X)
 print(model.probabilities_.sum(axis=0).tolist())
 """
 
@@ -128,7 +128,7 @@ def test_a_backbone_with_other_weights_is_another_refinement(blobs, tmp_path, mo
     found = []
     for seed in (0, 0, 1):
         backbone = make_backbone({"name": "mlp", "hidden_units": (4,)}, blobs.shape[1:], seed)
-        make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(backbone=backbone)).fit(blobs)
+        make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(backbone=backbone, n_epochs=1)).fit(blobs)
         found += tmp_path.glob("refinement_*")
     assert found[0] == found[1] != found[2]
     assert len(found) == 3, "the state of another refinement is removed"

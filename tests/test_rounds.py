@@ -201,7 +201,7 @@ def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
     lists = neighbor_lists(uneven, 3)[1]
     for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 0.7), (1.1, 0.5, 0.5)):
         monkeypatch.setattr(teaching, "AGREED", needed)
-        settings = KingdraCluster(3, start_balance=asked, n_members=2)
+        settings = KingdraCluster(3, start_balance=asked, n_members=2, start_votes=2)
         sets, _, balance = starting_sets(settings, uneven, 0, ThisProcess())
         assert balance == expected
         alone = community_starts(lists, 3, member=1, balance=expected)[0]

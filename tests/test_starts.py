@@ -266,7 +266,7 @@ def test_very_many_small_groups_are_clustered_in_time():
 @pytest.mark.parametrize("n", [1, 5, 12, 60])
 def test_degenerate_rows(n, n_clusters):
     if n_clusters > n:
-        with pytest.raises(ValueError, match="n_clusters must be an integer of at least 1 and at most 1, got"):
+        with pytest.raises(ValueError, match="n_clusters must be an integer of at least 1 and at most 1; received"):
             neighbor_lists(np.eye(n), n_clusters)
         return
     for X in (np.zeros((n, 3)), np.ones((n, 1)), np.eye(n), np.random.default_rng(0).normal(size=(n, 2))):
