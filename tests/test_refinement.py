@@ -33,7 +33,8 @@ X = np.random.default_rng(0).normal(size=(60, 4))
 backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="ones")])
 refine = RUC(hidden_units=(4,), batch_size=30, n_epochs=1, backbone=backbone)
 options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "start_votes": 0, "checkpoint_dir": sys.argv[1]}
-model = KingdraCluster(2, mode=LadderIM(hidden_units=(4,), batch_size=30), refine=refine, random_state=0, **options).fit(X)
+mode = LadderIM(hidden_units=(4,), batch_size=30)
+model = KingdraCluster(2, mode=mode, refine=refine, random_state=0, **options).fit(X)
 print(model.probabilities_.sum(axis=0).tolist())
 """
 
