@@ -41,7 +41,7 @@ setup(
     package_data={"kingdra_cluster": ["py.typed"]},
     install_requires=[
         "tensorflow>=2.20",
-        "keras>=3.13.2",  # CVE-2026-1669: before, a saved model could read files of whoever loads it
+        "keras>=3.13.2",  # CVE-2026-1669, CVE-2026-1462: before, a saved model could read files or run code
         "numpy>=1.26",
         "scipy>=1.12",
         "scikit-learn>=1.6",
