@@ -25,8 +25,7 @@ from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
-from kingdra_cluster.communities import BALANCE  # noqa: E402
-from kingdra_cluster.merging import UNEVEN  # noqa: E402
+from kingdra_cluster.merging import EVEN, UNEVEN  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import (  # noqa: E402
     AGREED,
@@ -127,7 +126,8 @@ def choice(lists, n_clusters, seed):
     options = {"balance": UNEVEN, "seed": seed}
     first = [community_starts(lists, n_clusters, member=member, **options)[0] for member in range(N_MEMBERS)]
     agreement = start_agreement(first, n_clusters)
-    return float(np.mean(seen)), agreement, chosen_balance(seen) if agreement >= AGREED else BALANCE
+    balance = chosen_balance(seen)
+    return float(np.mean(seen)), agreement, EVEN if balance == UNEVEN and agreement < AGREED else balance
 
 
 def with_sizes(truth, ratio, seed):

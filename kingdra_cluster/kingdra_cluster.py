@@ -43,7 +43,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
     start_balance : float or None, default=None
         How strongly the communities are pushed towards like sizes: 0.5 for groups that differ much; 1 (the mutual
         information of neighbours) for even ones.  None chooses 0.5 or 0.7 by the sizes that 0.5 finds,
-        and 0.7 if the members' starts do not agree about them.
+        and 1 if the members' starts do not agree about them.
     start_votes : int, default=100
         Communities, the members' among them, that vote with the members on what "consensus" teaches in the second
         round; 0: the members vote alone, as they do on more than 100,000 rows, of which a sample starts them.

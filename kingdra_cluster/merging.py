@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 SWEEPS = 20  # over all pieces, at most
 APART = 1e3  # nats, more than any gain: groups without an edge between them are united last
-UNEVEN = 0.5  # the balance for groups that differ much
+UNEVEN, EVEN = 0.5, 1.0  # the balance for groups that differ much, and for even ones
 FROM = (0.4, 0.7, 1.0)  # balances of the mergers that moves with that one start from, when unevenness is measured
 LEAST_LEAK, MOST_UNEVEN = 0.01, 3.0  # so that one odd partition of several does not decide alone
 

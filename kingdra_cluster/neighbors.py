@@ -21,8 +21,9 @@ def nearest_neighbors(X, n_neighbors, *, metric="cosine", queries=None, backend=
         Floating or integer; read block by block, never copied whole (by faiss only).
     n_neighbors : int
         At most n - 1; with `queries` at most n.
-    metric : {"cosine", "euclidean"}, default="cosine"
-        A row of zeros has the cosine 0 with every row.
+    metric : {"cosine", "euclidean", "hellinger"}, default="cosine"
+        A row of zeros has the cosine 0 with every row.  "hellinger" is for rows without negative entries: the cosine
+        of their square roots, which is the affinity of the distributions that the rows are in proportion to.
     queries : array or CSR matrix of shape (n_queries, n_features), optional
         Find the rows of X nearest to these instead; no row of X is left out then.
     backend : {"auto", "numpy", "faiss"}, default="auto"

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-METRICS = ("cosine", "euclidean")
+METRICS = ("cosine", "euclidean", "hellinger")
 LARGEST = 1e300  # sums and powers of two beyond it overflow
 BLOCK_ENTRIES = 2**24  # entries of a block of rows: 64 MB in float32
 _DENSER_IS_DENSE = 0.1  # share of entries above which products of sparse blocks are slower than dense ones
@@ -36,14 +36,15 @@ class PreparedRows:
     """Rows of X shifted and scaled so that a score of two of them ranks like the metric; X itself is never copied.
 
     Under "cosine" every row is divided by its length (a row of zeros stays as it is) and the score is the inner
-    product; under "euclidean" the mean row is subtracted, all is divided by the largest length, and the score is
-    ``q . c - |c|^2 / 2``, which is ``(|q|^2 - |q - c|^2) / 2``.  Neither changes the order of the neighbours; both
-    keep float32 products accurate and finite, whatever the offset and unit of X.
+    product; "hellinger" is that of the rows' square roots.  Under "euclidean" the mean row is subtracted, all is
+    divided by the largest length, and the score is ``q . c - |c|^2 / 2``, which is ``(|q|^2 - |q - c|^2) / 2``.
+    None changes the order of the neighbours; all keep float32 products accurate and finite, whatever the offset and
+    unit of X.
 
     Parameters
     ----------
     X : array, SomeRows or CSR matrix of shape (n, n_features)
-    metric : {"cosine", "euclidean"}
+    metric : {"cosine", "euclidean", "hellinger"}
     name : str
         The argument's name, for messages.
     like : PreparedRows, optional
@@ -54,12 +55,12 @@ class PreparedRows:
     norms : (n,) float64
         Lengths of the prepared rows.
     half_squares : (n,) float64 or None
-        What a row's inner product is more than its score: ``|c|^2 / 2``; None under "cosine".
+        What a row's inner product is more than its score: ``|c|^2 / 2``; None but under "euclidean".
 
     Raises
     ------
     ValueError
-        If X is not a finite numeric matrix.
+        If X is not a finite numeric matrix, or has negative entries under "hellinger".
     """
 
     def __init__(self, X, metric, name="X", like=None):
@@ -76,8 +77,8 @@ class PreparedRows:
             self.shift = self._mean_on_grid()
         unit = _power_of_two(largest)  # keeps squares from overflow and underflow
         squares = self._squares(unit)
-        if metric == "cosine":
-            norms = unit * np.sqrt(squares)
+        if metric != "euclidean":
+            norms = np.sqrt(unit) * np.sqrt(squares) if metric == "hellinger" else unit * np.sqrt(squares)
             is_zero = norms < np.finfo(self.working).tiny
             self.factor = np.divide(1.0, norms, out=np.zeros(self.n_rows), where=~is_zero)
             self.norms, self.half_squares = np.where(is_zero, 0.0, 1.0), None
@@ -94,12 +95,19 @@ class PreparedRows:
         working = np.result_type(self.working, dtype)
         if self.is_sparse:
             factor = np.repeat(factor, np.diff(chunk.indptr)) if np.ndim(factor) else factor
-            data = (chunk.data.astype(working) * factor).astype(dtype)
+            data = (self._rooted(chunk.data.astype(working)) * factor).astype(dtype)
             chunk = sparse.csr_matrix((data, chunk.indices, chunk.indptr), shape=chunk.shape)
             return chunk if self._product_is_sparse else chunk.toarray()
-        shifted = chunk.astype(working) if np.ndim(self.shift) == 0 else np.subtract(chunk, self.shift.astype(working))
+        if np.ndim(self.shift) == 0:
+            shifted = self._rooted(chunk.astype(working))
+        else:
+            shifted = np.subtract(chunk, self.shift.astype(working))
         shifted *= factor[:, None].astype(working) if np.ndim(factor) else working.type(factor)
         return shifted.astype(dtype, copy=False)
+
+    def _rooted(self, entries):
+        """Square roots of a block's entries under "hellinger", else the entries."""
+        return np.sqrt(entries, out=entries) if self.metric == "hellinger" else entries
 
     def block_rows(self, at_most):
         """Number of rows of a block that keeps to `BLOCK_ENTRIES`."""
@@ -117,6 +125,8 @@ class PreparedRows:
             ends = [float(entries.max(initial=0)), float(entries.min(initial=0))]
             if not np.isfinite(ends).all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity in rows {rows.start} to {rows.stop - 1}.")
+            if self.metric == "hellinger" and ends[1] < 0:
+                raise ValueError(f"{name} must have no negative entries for metric='hellinger', got {ends[1]:.6g}.")
             largest = max(largest, ends[0], -ends[1])
         if largest > LARGEST:
             raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size, got one of {largest:.3g}.")
@@ -136,15 +146,16 @@ class PreparedRows:
         return np.where(high > low, np.rint(mean / step) * step, low).astype(self.working)
 
     def _squares(self, unit):
-        """Return the squared lengths of the shifted rows, in squared units."""
+        """Return the squared lengths of the shifted rows, in squared units; of their square roots, in units."""
         squares = np.empty(self.n_rows)
         for rows in self._slices():
             chunk = self.X[rows]
-            if self.is_sparse:
-                chunk = chunk.astype(np.float64) / unit
+            chunk = (chunk.astype(np.float64) if self.is_sparse else chunk - np.float64(self.shift)) / unit
+            if self.metric == "hellinger":
+                squares[rows] = np.asarray(chunk.sum(axis=1)).ravel()
+            elif self.is_sparse:
                 squares[rows] = np.asarray(chunk.multiply(chunk).sum(axis=1)).ravel()
             else:
-                chunk = (chunk - np.float64(self.shift)) / unit
                 squares[rows] = np.einsum("ij,ij->i", chunk, chunk)
         return squares
 

@@ -72,7 +72,7 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     if n_neighbors > 0:
         lists = nearest_neighbors(searched, n_neighbors, metric=metric).astype(np.int32)
     own = np.arange(len(places))
-    if metric == "cosine":
+    if metric != "euclidean":
         entries = np.asarray(abs(X).sum(axis=1)).ravel() if sparse.issparse(X) else X.any(axis=1)
         empty = entries[places] == 0
         lists = np.where(empty[:, None] | empty[lists], -1, lists)
@@ -116,13 +116,21 @@ def _with_copies(kinds, copy_of):
 
 
 def neighbor_metric(X):
-    """Return "cosine" if more than two thirds of the entries of X, an array or CSR matrix, are zero, else "euclidean".
+    """Return the metric by which neighbours of the rows of X, an array or CSR matrix, are searched.
 
+    "hellinger" if more than two thirds of the entries are zero and none is negative, "cosine" if some are negative,
+    else "euclidean".
+
+    Notes
+    -----
     The length of a row of counts says how much there is, not what: an empty row is nearer, by Euclid, to most texts
-    than any text is.
+    than any text is.  And how often a word comes back in a text says less than that it is there at all: square roots
+    weigh so (docs/kingdra.md).
     """
-    filled = np.count_nonzero(X.data) if sparse.issparse(X) else np.count_nonzero(X)
-    return "cosine" if filled < (1 - SPARSE) * np.prod(X.shape, dtype=float) else "euclidean"
+    entries = X.data if sparse.issparse(X) else X
+    if np.count_nonzero(entries) >= (1 - SPARSE) * np.prod(X.shape, dtype=float):
+        return "euclidean"
+    return "cosine" if entries.min(initial=0) < 0 else "hellinger"
 
 
 def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0, n_starts=1):
@@ -198,7 +206,8 @@ def chosen_balance(found):
     Returns
     -------
     float
-        0.5 if it is more than 1.1 on average, else 0.7.  Starts with 0.5 should agree: see `start_agreement`.
+        0.5 if it is more than 1.1 on average, else 0.7.  Starts with 0.5 should agree, see `start_agreement`: if they
+        do not, the clusters overlap too much for their sizes to be seen, and 1 is taken.
     """
     return UNEVEN if np.mean(found) > LIMIT else BALANCE
 

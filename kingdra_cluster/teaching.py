@@ -5,10 +5,10 @@ import math
 import numpy as np
 from joblib import delayed
 
-from kingdra_cluster.communities import BALANCE
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import member_starts, member_unevenness
+from kingdra_cluster.merging import EVEN, UNEVEN
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
@@ -103,8 +103,8 @@ def _starts_of_all(settings, lists, seed, n_starts, workers):
         return with_balance(settings.start_balance), settings.start_balance
     balance = chosen_balance(workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members))))
     starts = with_balance(balance)
-    if balance < BALANCE and start_agreement(np.stack([first for first, *_ in starts]), n_clusters) < AGREED:
-        return with_balance(BALANCE), BALANCE
+    if balance == UNEVEN and start_agreement(np.stack([first for first, *_ in starts]), n_clusters) < AGREED:
+        return with_balance(EVEN), EVEN
     return starts, balance
 
 

@@ -77,6 +77,8 @@ def synthetic_ensemble(n_rows, n_members=10, n_clusters=10, error_rate=0.15, see
 
 def nearest_rows(X, n_neighbors, metric, queries=None):
     """Indices of the nearest rows by a loop, in float64; the lower index where rows are equally near."""
+    if metric == "hellinger":
+        X, queries = np.sqrt(X), None if queries is None else np.sqrt(queries)
     lengths = np.linalg.norm(X / np.abs(X).max(initial=1e-300), axis=1) * np.abs(X).max(initial=1e-300)
     found = []
     for row, query in enumerate(X if queries is None else queries):

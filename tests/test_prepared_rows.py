@@ -26,9 +26,14 @@ def test_entries_too_large_to_be_squared_are_refused():
         nearest_neighbors(np.array([[1.5e308], [1e308], [0.0]]), 1, metric="euclidean")
 
 
+def test_rows_without_numbers_are_refused():
+    with pytest.raises(TypeError, match="X must hold numbers, got the data type <U1"):
+        nearest_neighbors([["a"], ["b"]], 1)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_some_rows_of_a_memory_mapped_matrix_are_not_copied(tmp_path, metric, monkeypatch):
-    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(3000, 2000)).astype(np.float32))
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).uniform(size=(3000, 2000)).astype(np.float32))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     rows, queries = np.sort(np.random.default_rng(1).choice(3000, 2700, replace=False)), np.arange(50)
     expected = (

@@ -199,7 +199,7 @@ def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
 def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
     uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
     lists = neighbor_lists(uneven, 3)[1]
-    for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 0.7), (1.1, 0.5, 0.5)):
+    for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 1.0), (1.1, 0.5, 0.5)):
         monkeypatch.setattr(teaching, "AGREED", needed)
         settings = KingdraCluster(3, start_balance=asked, n_members=2, start_votes=2)
         sets, _, balance = starting_sets(settings, uneven, 0, ThisProcess())

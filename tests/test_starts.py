@@ -200,11 +200,8 @@ def test_empty_texts_do_not_become_everybodys_neighbours():
         assert np.mean(filled[neighbors[filled][:, :5]]) > 0.99
         assert acc(topics[filled], community_starts(neighbors, 2)[0, filled]) > 0.9
     dense = DIGITS.data[:50]
-    assert (neighbor_metric(X), neighbor_metric(dense), neighbor_metric(sparse.csr_matrix(dense))) == (
-        "cosine",
-        "euclidean",
-        "euclidean",
-    )
+    kinds = [X, -X, dense, sparse.csr_matrix(dense)]
+    assert [neighbor_metric(kind) for kind in kinds] == ["hellinger", "cosine", "euclidean", "euclidean"]
 
 
 def test_rows_with_many_copies_do_not_take_the_graph_apart():

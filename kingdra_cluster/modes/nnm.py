@@ -35,7 +35,7 @@ class NNM(ClusteringMode):
         Linear heads, trained side by side, of which the best is kept (published: 3).
     n_neighbors : int, default=20
         Mined once, of which each epoch draws one for every row.
-    metric : {"cosine", "euclidean"}, default="cosine"
+    metric : {"cosine", "euclidean", "hellinger"}, default="cosine"
         Of the mined neighbours.
     local : bool, default=True
         Match a second view of each row with the row's nearest other in the batch.

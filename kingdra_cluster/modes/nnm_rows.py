@@ -36,7 +36,7 @@ def neighbors_among(X, rows, n_neighbors, metric):
         Ascending.  None of them is its own neighbour.
     n_neighbors : int
         At most; with few rows all others.
-    metric : {"cosine", "euclidean"}
+    metric : {"cosine", "euclidean", "hellinger"}
 
     Returns
     -------
