@@ -5,7 +5,8 @@
     python benchmarks/labellers.py run digits --smoke --output DIR
 
 ``run`` fits the data of a configuration (`configs/kingdra_ladder_im_<name>.json`) once a seed and policy, each a run
-of its own with one file; what is there already is not run again, so files accumulate.  A file keeps, round by round,
+of its own with one file; what is there already is not run again, so files accumulate.  ``a+b`` is the rows of two
+configurations side by side, a feature space each, with the settings of the first.  A file keeps, round by round,
 every member's labels and the scores.  ``table`` makes its two tables from the files alone: final results by policy,
 and the labellers side by side on the same members, those after the first round.  ``--report`` keeps what the tables
 need of each run, beside what it keeps of earlier ones: the tables are of all of them.
@@ -18,6 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -79,31 +81,44 @@ class Rounds:
         )
 
 
+def prepared(configs, data_home):
+    """Rows of all configurations side by side, their classes and the settings by which members see a part each."""
+    parts = [prepare(config["data"], data_home) for config in configs]
+    if len(parts) == 1:
+        return parts[0].X, parts[0].truth, {}
+    if any(not np.array_equal(part.truth, parts[0].truth) for part in parts):
+        raise ValueError("these data sets have other rows or classes than one another")
+    ends = np.cumsum([part.X.shape[1] for part in parts]).tolist()
+    rows = sparse.hstack([sparse.csr_matrix(part.X) for part in parts], format="csr", dtype=np.float32)
+    return rows, parts[0].truth, {"spaces": list(zip([0, *ends], ends, strict=False))}
+
+
 def run(args):
     """Fit every data set, policy and seed that has no file yet."""
     for name in args.names:
         overrides = SMOKE + args.set if args.smoke else args.set
-        config = configuration.load(ROOT / "configs" / f"kingdra_ladder_im_{name}.json", overrides)[0]
+        files = [ROOT / "configs" / f"kingdra_ladder_im_{part}.json" for part in name.split("+")]
+        configs = [configuration.load(file, overrides)[0] for file in files]
         data = None
         for policy in args.policies:
             for seed in args.seeds:
                 path = Path(args.output) / f"{name}--{policy.replace(' ', '_')}--{seed}.npz"
                 if path.exists():
                     continue
-                data = data or prepare(config["data"], args.data_home)
+                X, truth, spaces = data = data or prepared(configs, args.data_home)
                 began = time.perf_counter()
-                rounds = Rounds(data.truth)
-                section = {**config["cluster"], **POLICIES[policy], "n_jobs": args.n_jobs, "verbose": 0}
+                rounds = Rounds(truth)
+                section = {**configs[0]["cluster"], **POLICIES[policy], **spaces, "n_jobs": args.n_jobs, "verbose": 0}
                 if args.smoke:
                     section["n_rounds"] = min(2, section["n_rounds"])
-                make_kingdra(section, seed, None, [rounds]).fit(data.X)
-                kmeans = ACC(data.truth, kmeans_labels(data.X, section["n_clusters"], seed))
+                make_kingdra(section, seed, None, [rounds]).fit(X)
+                kmeans = ACC(truth, kmeans_labels(X, section["n_clusters"], seed))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_arrays(
                     path,
                     labels=np.stack(rounds.labels),
                     scores=np.array(rounds.scores),
-                    truth=data.truth,
+                    truth=truth,
                     kmeans=kmeans,
                     n_clusters=section["n_clusters"],
                 )

@@ -103,8 +103,11 @@ def _starts_of_all(settings, lists, seed, n_starts, workers):
         return with_balance(settings.start_balance), settings.start_balance
     balance = chosen_balance(workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members))))
     starts = with_balance(balance)
-    if balance == UNEVEN and start_agreement(np.stack([first for first, *_ in starts]), n_clusters) < AGREED:
-        return with_balance(EVEN), EVEN
+    if balance == UNEVEN:
+        first = [own[0] for own in starts]
+        of_spaces = [first[space :: len(lists)] for space in range(len(lists))]  # whose rows may be others
+        if np.mean([start_agreement(of_one, n_clusters) for of_one in of_spaces]) < AGREED:
+            return with_balance(EVEN), EVEN
     return starts, balance
 
 

@@ -1,9 +1,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks.labellers import POLICIES, main, tables
+from benchmarks.labellers import POLICIES, main, prepared, tables
 from benchmarks.reports import with_runs_of
 from experiments.signatures import ROOT
 from kingdra_cluster import KingdraCluster
@@ -39,6 +40,17 @@ def test_smoke_run_writes_files_that_become_tables_and_are_not_run_twice(tmp_pat
     assert page.read_text() == text  # the report still holds the runs whose files are gone
     assert main(["table", str(tmp_path), "--output", str(page)]) == 0
     assert "| digits | default | 1 |" in page.read_text()
+
+
+def test_two_data_sets_side_by_side_are_two_spaces():
+    digits = {"data": {"name": "digits", "subset": 90, "features": None}}
+    X, truth, settings = prepared([digits, digits], None)
+    assert settings == {"spaces": [(0, 64), (64, 128)]}
+    alone, same, _ = prepared([digits], None)
+    np.testing.assert_array_equal(X.toarray(), np.hstack([alone, alone]))
+    np.testing.assert_array_equal(truth, same)
+    with pytest.raises(ValueError, match="other rows or classes"):
+        prepared([digits, {"data": {"name": "digits", "subset": 80, "features": None}}], None)
 
 
 def test_an_empty_folder_is_an_error_in_one_line(tmp_path, capsys):

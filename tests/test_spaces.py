@@ -4,7 +4,9 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 
 from kingdra_cluster import KingdraCluster, LadderIM
+from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.spaces import as_slices, check_spaces, columns
+from kingdra_cluster.teaching import starting_sets
 from kingdra_cluster.unsup_metrics import ACC
 
 X = np.arange(12.0).reshape(3, 4)
@@ -63,6 +65,15 @@ def test_an_ensemble_over_two_spaces_needs_no_common_one(fitted):
     assert model.scale_[1] > 100 * model.scale_[0]
     np.testing.assert_array_equal(model.predict(rows), model.labels_)
     np.testing.assert_allclose(model.predict_proba(rows), model.probabilities_, rtol=1e-6)
+
+
+def test_starts_in_different_spaces_need_not_agree_for_little_balance():
+    """Either space has its own three groups, far apart and unlike in size."""
+    sizes = [[0, 0]] * 300 + [[30, 0]] * 90 + [[0, 30]] * 90
+    noise = np.random.default_rng(0).normal(size=(2, 480, 2))
+    parts = [sizes + noise[0], np.random.default_rng(1).permutation(sizes) + noise[1]]
+    settings = KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=4, start_votes=4)
+    assert starting_sets(settings, np.hstack(parts), 0, ThisProcess())[2] == 0.5
 
 
 def test_the_number_of_clusters_is_that_of_the_space_with_the_most_stable_ones():
