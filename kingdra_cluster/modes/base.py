@@ -127,8 +127,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         check_number("n_epochs", self.n_epochs, Integral, 1)
         check_number("batch_size", self.batch_size, Integral, 2)
         check_verbose(self.verbose)
-        if self.scale is not None:
-            check_choice("scale", self.scale, ["rms"])
+        check_choice("scale", self.scale, ["rms"], none=True)
 
     def make_network(self, input_shape, seed):
         """Return the compiled network that ``fit`` trains, its optimizer built."""
