@@ -89,7 +89,7 @@ def prepared(configs, data_home):
     if any(not np.array_equal(part.truth, parts[0].truth) for part in parts):
         raise ValueError("these data sets have other rows or classes than one another")
     ends = np.cumsum([part.X.shape[1] for part in parts]).tolist()
-    rows = sparse.hstack([sparse.csr_matrix(part.X) for part in parts], format="csr", dtype=np.float32)
+    rows = sparse.hstack([sparse.csr_matrix(part.X, dtype=np.float32) for part in parts], format="csr")
     return rows, parts[0].truth, {"spaces": list(zip([0, *ends], ends, strict=False))}
 
 

@@ -42,13 +42,17 @@ def test_smoke_run_writes_files_that_become_tables_and_are_not_run_twice(tmp_pat
     assert "| digits | default | 1 |" in page.read_text()
 
 
-def test_two_data_sets_side_by_side_are_two_spaces():
+def test_two_data_sets_side_by_side_are_two_spaces(tmp_path):
     digits = {"data": {"name": "digits", "subset": 90, "features": None}}
     X, truth, settings = prepared([digits, digits], None)
     assert settings == {"spaces": [(0, 64), (64, 128)]}
     alone, same, _ = prepared([digits], None)
     np.testing.assert_array_equal(X.toarray(), np.hstack([alone, alone]))
     np.testing.assert_array_equal(truth, same)
+    np.savez(tmp_path / "half.npz", X=alone.astype(np.float16), y=truth)  # vectors are often kept in half precision
+    half = {"data": {"name": "arrays", "path": "half.npz", "features": {"kind": "none"}}}
+    X, *_ = prepared([half, digits], tmp_path)
+    np.testing.assert_allclose(X.toarray(), np.hstack([alone, alone]), rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="other rows or classes"):
         prepared([digits, {"data": {"name": "digits", "subset": 80, "features": None}}], None)
 
