@@ -1,12 +1,8 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from benchmarks.labellers import POLICIES, main, prepared, tables
 from benchmarks.reports import with_runs_of
-from experiments.signatures import ROOT
 from kingdra_cluster import KingdraCluster
 
 
@@ -18,13 +14,13 @@ def test_policies_differ_from_the_default_in_arguments_of_the_estimator():
         assert all(usual[name] != value for name, value in policy.items())
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning", "ignore::kingdra_cluster.PseudoLabelWarning")
 def test_smoke_run_writes_files_that_become_tables_and_are_not_run_twice(tmp_path, capsys):
     command = ["run", "digits", "--smoke", "--seeds", "0", "1"]
     command += ["--policies", "default", "published rule", "--output", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "benchmarks/labellers.py", *command], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout.count(" %") == 4, done.stderr
+    assert main(command) == 0
+    assert capsys.readouterr().out.count(" %") == 4
     assert main(command) == 0
     assert capsys.readouterr().out == ""
     page, report = tmp_path / "page.md", tmp_path / "report.json"
