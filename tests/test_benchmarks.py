@@ -13,7 +13,7 @@ from benchmarks import tables
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_SMOKE = {"labellers.py", "peer_methods.py", "peers.py", "quality.py", "tables.py"}  # tests of their own
-OWN_PROCESS = {"augment.py", "end_to_end.py", "ensemble.py", "kills.py", "step.py"}  # they set threads or start processes
+OWN_PROCESS = {"augment.py", "end_to_end.py", "ensemble.py", "kills.py", "step.py"}  # threads or processes
 
 
 def benchmarks():
