@@ -46,7 +46,7 @@ def fit(folder, result, n_jobs, published, small):
     mode = LadderIM(hidden_units=(16,) if small else (100, 100), batch_size=50)
     sizes = {"n_members": 2 if small else 4, "n_rounds": 3 if small else 5, "tol": None}
     epochs = {"epochs_first_round": 2 if small else 20, "epochs_per_round": 2 if small else 10}
-    options = sizes | epochs | (PUBLISHED if published else {})
+    options = sizes | epochs | ({"start_votes": 4} if small else {}) | (PUBLISHED if published else {})
     model = KingdraCluster(10, mode=mode, n_jobs=n_jobs, checkpoint_dir=folder, random_state=0, **options)
     print("begun", flush=True)
     model.fit(X)

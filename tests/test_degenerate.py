@@ -25,7 +25,8 @@ def make_ladder(n_clusters=3, **arguments):
 
 
 def make_kingdra(n_clusters=3, **arguments):
-    arguments = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1} | arguments
+    short = {"n_members": 2, "n_rounds": 2, "start_votes": 4, "epochs_first_round": 1, "epochs_per_round": 1}
+    arguments = short | arguments
     mode = arguments.pop("mode", LadderIM(hidden_units=(8,)))
     return KingdraCluster(n_clusters, mode=mode, **{"random_state": 0} | arguments)
 

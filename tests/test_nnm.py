@@ -175,8 +175,8 @@ def test_a_killed_fit_goes_on_to_the_same_bits(blobs, tmp_path, monkeypatch, kil
 @pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning")
 def test_an_ensemble_of_members_finds_the_clusters_and_is_saved(blobs, tmp_path):
     mode = NNM(**{**TINY, "n_heads": 2, "learning_rate": 0.01})
-    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 8, "epochs_per_round": 4, "random_state": 0}
-    model = KingdraCluster(3, mode=mode, **options).fit(blobs)
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 8, "epochs_per_round": 4, "start_votes": 4}
+    model = KingdraCluster(3, mode=mode, random_state=0, **options).fit(blobs)
     assert ACC(TRUTH, model.labels_) == 1
     assert model.history_[1]["supervised"]
     assert model.history_[1]["losses"]["supervised"] > 0

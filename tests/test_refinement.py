@@ -25,9 +25,10 @@ RESULTS = ("labels_", "probabilities_", "ensemble_labels_", "ensemble_probabilit
 
 WITH_A_MODEL = """
 import sys, warnings
-import keras, numpy as np
+import keras, numpy as np, tensorflow as tf
 from kingdra_cluster import RUC, KingdraCluster, LadderIM
 
+tf.config.run_functions_eagerly(True)
 warnings.simplefilter("ignore")
 X = np.random.default_rng(0).normal(size=(60, 4))
 backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="ones")])
@@ -41,7 +42,7 @@ print(model.probabilities_.sum(axis=0).tolist())
 
 def make(refine=REFINEMENT, **arguments):
     mode = LadderIM(hidden_units=(8,), batch_size=30, learning_rate=0.02)
-    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "tol": None}
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "tol": None, "start_votes": 4}
     return KingdraCluster(3, mode=mode, refine=refine, random_state=0, **options | arguments)
 
 

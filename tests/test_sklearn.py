@@ -16,9 +16,9 @@ KINGDRA = KingdraCluster(
 )
 
 SMALL_MLP = {"name": "mlp", "hidden_units": (8,)}
-MATCHING = NNM(4, backbone=SMALL_MLP, metric="euclidean", n_heads=1, batch_size=50, learning_rate=0.02, n_epochs=1)
+MATCHING = NNM(4, backbone=SMALL_MLP, metric="euclidean", n_heads=1, batch_size=256, learning_rate=0.02, n_epochs=1)
 PRETEXT = SimCLR(backbone=SMALL_MLP, hidden_units=8, n_outputs=4, batch_size=50, n_epochs=1)
-REFINEMENT = RUC(4, hidden_units=(8,), batch_size=50, n_epochs=1, n_neighbors=5)
+REFINEMENT = RUC(4, hidden_units=(8,), batch_size=256, n_epochs=1, n_neighbors=5)
 NOT_A_CLUSTERING = dict.fromkeys(  # their y has more labels than they set n_clusters to, or is no clustering at all
     (
         "check_dont_overwrite_parameters",
@@ -46,7 +46,8 @@ def expected_failures(estimator):
 @parametrize_with_checks([LADDER, KINGDRA, MATCHING, PRETEXT, REFINEMENT], expected_failed_checks=expected_failures)
 def test_checks_of_scikit_learn(estimator, check):
     if check.func.__name__ == "check_clustering":  # wants three blobs to be found, not only an answer
-        estimator.set_params(**{"epochs_first_round" if isinstance(estimator, KingdraCluster) else "n_epochs": 6})
+        name = "epochs_first_round" if isinstance(estimator, KingdraCluster) else "n_epochs"
+        estimator.set_params(**{name: 3 if isinstance(estimator, RUC) else 6})
     check(estimator)
 
 

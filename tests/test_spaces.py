@@ -52,9 +52,9 @@ def fitted():
     first, y = make_blobs(240, centers=3, cluster_std=0.5, random_state=1)
     rows = np.hstack([first, 1000 * first @ [[1.0, 0.5, 0.2], [-0.3, 1.0, 0.4]]])
     mode = LadderIM(hidden_units=(16,), batch_size=32, learning_rate=0.02, ladder_weight=0.01)
-    options = {"n_members": 3, "n_rounds": 2, "epochs_first_round": 12, "epochs_per_round": 2, "random_state": 0}
+    options = {"n_members": 3, "n_rounds": 2, "epochs_first_round": 12, "epochs_per_round": 2, "start_votes": 4}
     spaces = [slice(0, 2), slice(2, 5)]
-    return KingdraCluster(3, mode=mode, spaces=spaces, **options).fit(rows), rows, y
+    return KingdraCluster(3, mode=mode, spaces=spaces, random_state=0, **options).fit(rows), rows, y
 
 
 def test_an_ensemble_over_two_spaces_needs_no_common_one(fitted):
