@@ -10,7 +10,7 @@ from kingdra_cluster import RUC, CollapseWarning, PseudoLabelWarning
 from kingdra_cluster.modes import fit_state, ruc
 from kingdra_cluster.unsup_metrics import ACC, ECE
 
-TINY = {"hidden_units": (16,), "batch_size": 30, "n_epochs": 4, "n_neighbors": 10, "random_state": 0}
+TINY = {"hidden_units": (16,), "batch_size": 90, "n_epochs": 4, "n_neighbors": 10, "random_state": 0}
 TRUTH = np.repeat([0, 1, 2], 30)
 
 
@@ -207,7 +207,7 @@ def test_the_state_of_another_fit_or_a_damaged_one_is_refused(blobs, noisy_label
 
 
 def test_a_line_an_epoch(blobs, noisy_labels, capsys):
-    refine(blobs, noisy_labels, n_epochs=2, verbose=1)
+    refine(blobs, noisy_labels, batch_size=30, n_epochs=2, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     assert "clean_share" in lines[0]
