@@ -1,13 +1,13 @@
 """From rows to labels: seconds and accuracy round by round, and memory, of the published rule and of the default.
 
 10,000 random rows of MNIST / 255, ten ladders.  "published" is the published rule with the published settings of MNIST
-and layers (784-1200-1200-10), until it has had five supervised rounds; "default" is this package's default; "one
-round", of two members with the published layers, is for the memory of large data (``--rules "one round" --rows
-70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on, and include the
-import of TensorFlow by the workers.  Memory is the largest resident memory of the main process (beside: before ``fit``)
-and the sum over its workers.
+and layers (784-1200-1200-10), until it has had five supervised rounds, or ``--rounds`` of any kind; "default" is this
+package's default; "one round", of two members with the published layers, is for the memory of large data (``--rules
+"one round" --rows 70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on,
+and include the import of TensorFlow by the workers.  Memory is the largest resident memory of the main process (beside:
+before ``fit``) and the sum over its workers.
 
-    python benchmarks/end_to_end.py [--data-home DIR] [--rows N] [--n-jobs N] [--rules published default]
+    python benchmarks/end_to_end.py [--data-home DIR] [--rows N] [--n-jobs N] [--rules published default] [--rounds N]
                                     [--smoke] [--output FILE.json]
 """
 
@@ -39,7 +39,6 @@ RULES = {
         "confidence_threshold": 0.9,
         "epochs_first_round": 5,
         "epochs_per_round": 5,
-        "n_rounds": 50,
         "scale": None,
         "tol": None,
     },
@@ -95,7 +94,8 @@ def fit(rule, options):
         if rule == "published" and sum(line["supervised"] for line in rounds) == SUPERVISED_ROUNDS:
             raise Enough
 
-    settings = RULES[rule] | (SMOKE if options.smoke else {})
+    settings = RULES[rule] | ({"n_rounds": options.rounds} if rule == "published" else {})
+    settings |= SMOKE if options.smoke else {}
     published = LadderIM(hidden_units=(16,) if options.smoke else (1200, 1200))
     mode = "ladder" if rule == "default" else published
     n_jobs = 1 if options.smoke else options.n_jobs
@@ -140,6 +140,9 @@ def main(arguments=None):
     parser.add_argument("--n-jobs", type=int, default=2, metavar="N", help="worker processes (default 2)")
     parser.add_argument(
         "--rules", nargs="+", choices=RULES, default=["published", "default"], help="default: these two"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=50, metavar="N", help="of the published rule at most (default 50)"
     )
     parser.add_argument("--smoke", action="store_true", help="200 digits, tiny networks, the published rule only")
     parser.add_argument("--output", type=Path, metavar="FILE", help="save the numbers here as JSON")

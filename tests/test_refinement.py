@@ -42,8 +42,8 @@ print(model.probabilities_.sum(axis=0).tolist())
 
 def make(refine=REFINEMENT, **arguments):
     mode = LadderIM(hidden_units=(8,), batch_size=30, learning_rate=0.02)
-    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "tol": None, "start_votes": 4}
-    return KingdraCluster(3, mode=mode, refine=refine, random_state=0, **options | arguments)
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "start_votes": 4}
+    return KingdraCluster(3, mode=mode, refine=refine, tol=None, random_state=0, **options | arguments)
 
 
 @pytest.fixture(scope="module")

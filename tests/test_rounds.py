@@ -168,12 +168,12 @@ def test_more_voters_decide_what_is_taught():
 def test_voters_are_asked_only_where_more_than_the_sure_rows_is_taught_and_all_rows_are_searched(monkeypatch):
     X = np.concatenate([np.zeros((30, 2)), np.ones((30, 2))]) + np.random.default_rng(0).normal(size=(60, 2)) / 9
     for options, expected in (
-        ({}, 98),
-        ({"n_members": 60}, 60),
+        ({}, 8),
+        ({"n_members": 6}, 6),
         ({"labeller": "cores"}, None),
         ({"n_rounds": 1}, None),
     ):
-        settings = KingdraCluster(2, **{"n_members": 2, **options})
+        settings = KingdraCluster(2, **{"n_members": 2, "start_votes": 10, **options})
         sets, voters, _ = starting_sets(settings, X, 0, ThisProcess())
         assert len(sets) == settings.n_members
         assert (None if voters is None else voters.shape) == (None if expected is None else (expected, 60))
