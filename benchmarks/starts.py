@@ -25,10 +25,9 @@ from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
-from kingdra_cluster.merging import EVEN, UNEVEN  # noqa: E402
+from kingdra_cluster.merging import UNEVEN  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import (  # noqa: E402
-    AGREED,
     NEIGHBORS,
     chosen_balance,
     community_starts,
@@ -126,8 +125,7 @@ def choice(lists, n_clusters, seed):
     options = {"balance": UNEVEN, "seed": seed}
     first = [community_starts(lists, n_clusters, member=member, **options)[0] for member in range(N_MEMBERS)]
     agreement = start_agreement(first, n_clusters)
-    balance = chosen_balance(seen)
-    return float(np.mean(seen)), agreement, EVEN if balance == UNEVEN and agreement < AGREED else balance
+    return float(np.mean(seen)), agreement, chosen_balance(seen, agreement)
 
 
 def with_sizes(truth, ratio, seed):

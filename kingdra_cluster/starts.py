@@ -13,7 +13,7 @@ from scipy import sparse
 from kingdra_cluster.checks import check_integer
 from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces
 from kingdra_cluster.graphs import links_between, neighbor_graph
-from kingdra_cluster.merging import UNEVEN, piece_unevenness
+from kingdra_cluster.merging import EVEN, UNEVEN, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
 from kingdra_cluster.prepared_rows import SomeRows
 from kingdra_cluster.pseudo_labels import align_members, mean_pairwise_agreement
@@ -195,21 +195,30 @@ def unevenness(neighbors, n_clusters, *, member=0, seed=0):
     return float(np.mean([piece_unevenness(links_between(graph, own).toarray(), n_clusters) for own in several]))
 
 
-def chosen_balance(found):
+def chosen_balance(found, agreement=1.0):
     """Return the balance for groups of unknown sizes: `docs/kingdra.md` says how often it is right.
 
     Parameters
     ----------
     found : sequence of float
         What `unevenness` is for several members.
+    agreement : float, default=1.0
+        What `start_agreement` is for starts with a balance of 0.5, once there are some.
 
     Returns
     -------
     float
-        0.5 if it is more than 1.1 on average, else 0.7.  Starts with 0.5 should agree, see `start_agreement`: if they
-        do not, the clusters overlap too much for their sizes to be seen, and 1 is taken.
+        0.7 if the unevenness is at most 1.1 on average; else 0.5, or 1 if the agreement is less than 0.75: the clusters
+        overlap too much for their sizes to be seen.
+
+    Examples
+    --------
+    >>> chosen_balance([0.2, 0.4]), chosen_balance([1.9, 2.5]), chosen_balance([1.9, 2.5], agreement=0.6)
+    (0.7, 0.5, 1.0)
     """
-    return UNEVEN if np.mean(found) > LIMIT else BALANCE
+    if np.mean(found) <= LIMIT:
+        return BALANCE
+    return UNEVEN if agreement >= AGREED else EVEN
 
 
 def start_agreement(starts, n_clusters):

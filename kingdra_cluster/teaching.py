@@ -8,11 +8,11 @@ from joblib import delayed
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import member_starts, member_unevenness
-from kingdra_cluster.merging import EVEN, UNEVEN
+from kingdra_cluster.merging import UNEVEN
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
-from kingdra_cluster.starts import AGREED, NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
+from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
 
 
 class BucketMemory:
@@ -101,14 +101,14 @@ def _starts_of_all(settings, lists, seed, n_starts, workers):
 
     if settings.start_balance is not None:
         return with_balance(settings.start_balance), settings.start_balance
-    balance = chosen_balance(workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members))))
-    starts = with_balance(balance)
-    if balance == UNEVEN:
-        first = [own[0] for own in starts]
-        of_spaces = [first[space :: len(lists)] for space in range(len(lists))]  # whose rows may be others
-        if np.mean([start_agreement(of_one, n_clusters) for of_one in of_spaces]) < AGREED:
-            return with_balance(EVEN), EVEN
-    return starts, balance
+    found = workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members)))
+    starts = with_balance(chosen_balance(found))
+    if chosen_balance(found) != UNEVEN:
+        return starts, chosen_balance(found)
+    first = [own[0] for own in starts]
+    of_spaces = [first[space :: len(lists)] for space in range(len(lists))]  # whose rows may be others
+    balance = chosen_balance(found, np.mean([start_agreement(of_one, n_clusters) for of_one in of_spaces]))
+    return (starts if balance == UNEVEN else with_balance(balance)), balance
 
 
 def later_sets(settings, state):

@@ -1,7 +1,6 @@
 import importlib.util
 import json
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from oracles import nearest_rows
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks import neighbors as benchmark
 from kingdra_cluster import neighbors as module
 from kingdra_cluster.neighbors import METRICS, nearest_neighbors, neighbor_accuracy, neighbor_votes
 
-ROOT = Path(__file__).parents[1]
 each_metric = pytest.mark.parametrize("metric", METRICS)
 needs_faiss = pytest.mark.skipif(not importlib.util.find_spec("faiss"), reason="faiss is not installed")
 
@@ -168,8 +167,9 @@ def test_memory_does_not_grow_with_the_square_of_the_rows():
     X = np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float32)
     tracemalloc.start()
     nearest_neighbors(X, 5, metric="euclidean")
-    assert tracemalloc.get_traced_memory()[1] < 200e6 < 4 * len(X) ** 2
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert peak < 200e6 < 4 * len(X) ** 2
 
 
 # Errors
@@ -289,9 +289,6 @@ def test_counts_refuse_what_does_not_fit():
 
 
 def test_the_benchmark_runs_and_saves_its_numbers(tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("neighbors_benchmark", ROOT / "benchmarks" / "neighbors.py")
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
     benchmark.main(["--smoke", "--output", str(tmp_path / "numbers.json")])
     report = json.loads((tmp_path / "numbers.json").read_text())
     assert "sklearn x" in capsys.readouterr().out

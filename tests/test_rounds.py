@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from kingdra_cluster import KingdraCluster, starts, teaching
+from kingdra_cluster import KingdraCluster, starts
 from kingdra_cluster.consensus import find_consensus
 from kingdra_cluster.labellers import LABELLERS
 from kingdra_cluster.parallel import ThisProcess
@@ -200,7 +200,7 @@ def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
     uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
     lists = neighbor_lists(uneven, 3)[1]
     for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 1.0), (1.1, 0.5, 0.5)):
-        monkeypatch.setattr(teaching, "AGREED", needed)
+        monkeypatch.setattr(starts, "AGREED", needed)
         settings = KingdraCluster(3, start_balance=asked, n_members=2, start_votes=2)
         sets, _, balance = starting_sets(settings, uneven, 0, ThisProcess())
         assert balance == expected
