@@ -1,13 +1,15 @@
-"""Shared by all tests: one TensorFlow thread, quiet logs, small data."""
+"""Shared by all tests: one thread, quiet logs, small data."""
 
 import os
 import sys
 
-import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of NumPy's products, too: read when NumPy is imported
+
+import numpy as np  # noqa: E402
 
 THIRD_PARTY_WARNINGS = (
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",  # TensorFlow on NumPy 2
