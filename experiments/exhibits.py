@@ -20,8 +20,8 @@ def collect(estimator, data, seed=0):
     Parameters
     ----------
     estimator : KingdraCluster
-        Fitted.  Its ``labels_``, ``probabilities_``, ``pseudo_labels_`` and, where it has them, ``similarity_graph_``
-        and ``members_`` are read.
+        Fitted, or what has its attributes.  ``labels_``, ``probabilities_``, ``pseudo_labels_`` are read and, where it
+        has them, ``similarity_graph_``, ``members_``, ``spaces_``, ``classifier_`` and ``seen``, the networks' rows.
     data : experiments.run.Prepared
         What was clustered; everything but ``X`` may be None.
     seed : int, default=0
@@ -116,7 +116,7 @@ def histogram(confidence, sure, n_bins=20):
 
 
 def row_map(estimator, data, labels, sure, seed):
-    """A sample of the rows in two dimensions: what the last hidden layer of the most typical member makes of them."""
+    """A sample of the rows in two dimensions: what the last hidden layer of a network makes of them."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(labels), min(MAP_ROWS, len(labels)), replace=False))
     hidden = hidden_layer(estimator, data.X, rows)
@@ -134,24 +134,29 @@ def row_map(estimator, data, labels, sure, seed):
 
 
 def hidden_layer(estimator, X, rows):
-    """Activations (m, width) that the last dense layer of the medoid member reads; None if there is no such layer."""
-    members = getattr(estimator, "members_", None)
-    if not members:
+    """Activations (m, width) that the last dense layer reads, of the medoid member or the only network; or None.
+
+    The network sees ``estimator.seen``, a pretext's features say, or X.
+    """
+    seen = getattr(estimator, "seen", X)[rows]
+    if getattr(estimator, "members_", None):
+        from kingdra_cluster.pseudo_labels import medoid_member
+        from kingdra_cluster.spaces import columns
+
+        member = medoid_member(estimator.similarity_graph_.labels)
+        network, seen = estimator.members_[member], columns(seen, getattr(estimator, "spaces_", None), member)
+    elif getattr(estimator, "classifier_", None) is not None:
+        network = estimator.classifier_
+    else:
         return None
     import keras
 
     from kingdra_cluster.modes.base import predict_rows
-    from kingdra_cluster.pseudo_labels import medoid_member
-    from kingdra_cluster.spaces import columns
 
-    member = medoid_member(estimator.similarity_graph_.labels)
-    dense = [layer for layer in members[member].layers if isinstance(layer, keras.layers.Dense)]
-    if len(dense) < 2:
+    places = [place for place, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Dense)]
+    if not places or not any(layer.weights for layer in network.layers[: places[-1]]):
         return None
-    return predict_rows(
-        keras.Model(members[member].inputs[0], dense[-1].input),
-        columns(X[rows], getattr(estimator, "spaces_", None), member),
-    )
+    return predict_rows(keras.Model(network.inputs[0], network.layers[places[-1]].input), seen)
 
 
 def core_graph(estimator, labels, seed):

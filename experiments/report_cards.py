@@ -19,8 +19,8 @@ def card(one, seed):
     name, share = escape(seed.cluster_names[one["cluster"]]), 100 * one["sure"] / one["rows"]
     body = [
         f'<div class="head"><h3>Cluster {name}</h3><span>{one["rows"]:,} rows</span></div>',
-        f'<div class="meter" title="{share:.1f} % sure"><i style="width:{share:.1f}%"></i></div>',
-        f'<p class="small">{share:.0f} % sure, mean confidence {100 * one["confidence"]:.0f} %',
+        f'<div class="meter" title="{share:.1f} % sure"><i style="width:{share:.1f}%"></i></div>' * seed.tells_sure,
+        f'<p class="small">{f"{share:.0f} % sure, " * seed.tells_sure}mean confidence {100 * one["confidence"]:.0f} %',
         f"{_classes(one, seed)}</p>",
     ]
     if "images" in one:

@@ -63,7 +63,8 @@ def rounds_chart(series, n_rounds, shaded=None):
 
 
 def size_bars(sizes, sure, names, limit=BARS):
-    """Rows of each cluster, the largest first, and how many of them are sure."""
+    """Rows of each cluster, the largest first, and how many of them are sure unless ``sure`` is None."""
+    tells_sure, sure = sure is not None, sizes if sure is None else sure
     order = [int(c) for c in np.argsort(-np.asarray(sizes), kind="stable")[:limit]]
     shown = {cluster: shorten(names[cluster], 16) for cluster in order}
     largest, left, right = max(*sizes, 1), 14 + 6 * max(map(len, shown.values())), WIDTH - 48
@@ -71,29 +72,33 @@ def size_bars(sizes, sure, names, limit=BARS):
     for index, cluster in enumerate(order):
         y = 6 + 18 * index
         whole, part = ((right - left) * value / largest for value in (sizes[cluster], sure[cluster]))
-        hint = f"{names[cluster]}: {sizes[cluster]:,} rows, {sure[cluster]:,} sure"
+        hint = f"{names[cluster]}: {sizes[cluster]:,} rows" + f", {sure[cluster]:,} sure" * tells_sure
         body.append(text(left - 6, y + 10, shown[cluster], "end"))
         body += [rect("pale", left, y, whole, 13, hint), rect("fill c0", left, y, part, 13, hint)]
         body.append(text(left + whole + 5, y + 10, f"{sizes[cluster]:,}"))
     drawn = drawing(10 + 18 * len(order), body, "Rows of each cluster")
-    return drawn + legend([("c0", "sure: with a pseudo-label"), ("pale", "unsure")])
+    return drawn + legend([("c0", "sure: with a pseudo-label"), ("pale", "unsure")]) * tells_sure
 
 
-def confidence_bars(counts):
-    """Histogram of the confidence, sure rows below unsure ones."""
+def confidence_bars(counts, tells_sure=True):
+    """Histogram of the confidence, sure rows below unsure ones; of all rows alike where nothing tells them apart."""
     left, right, top, bottom = 52, WIDTH - 12, 12, 170
     sure, unsure = (np.asarray(counts[name]) for name in ("sure", "unsure"))
+    if not tells_sure:
+        sure, unsure = sure + unsure, 0 * unsure
     n_bins, largest = len(sure), max(int((sure + unsure).max()), 1)
     width, unit = (right - left) / n_bins, (bottom - top) / largest
     body = [line("axis", (left, bottom), (right, bottom))]
     body += [text(left - 5, y + 4, f"{value:,}", "end") for y, value in ((bottom, 0), (top, largest))]
     for k, (low, high) in enumerate(zip(sure, unsure, strict=True)):
-        hint = f"{100 * k / n_bins:.0f} to {100 * (k + 1) / n_bins:.0f} %: {low:,} sure rows, {high:,} unsure"
+        hint = f"{100 * k / n_bins:.0f} to {100 * (k + 1) / n_bins:.0f} %: "
+        hint += f"{low:,} sure rows, {high:,} unsure" if tells_sure else f"{low:,} rows"
         x, y = left + k * width + 1, bottom - low * unit
         body.append(rect("fill c0", x, y, width - 2, low * unit, hint))
         body.append(rect("pale", x, y - high * unit, width - 2, high * unit, hint))
     body += _confidence_axis(left, right, bottom)
-    return drawing(bottom + 36, body, "Rows by confidence") + legend([("c0", "sure"), ("pale", "unsure")])
+    drawn = drawing(bottom + 36, body, "Rows by confidence")
+    return drawn + legend([("c0", "sure"), ("pale", "unsure")]) * tells_sure
 
 
 def reliability_chart(table):

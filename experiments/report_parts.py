@@ -32,7 +32,8 @@ def result(seed, summary):
         shown.append((percent(last["acc"]), "accuracy (ACC)"))
     if metrics.get("purity") is not None:
         shown.append((percent(metrics["purity"]), "of the pseudo-labels are pure"))
-    shown.append((percent(metrics["coverage"]), "of the rows are sure: they have a pseudo-label"))
+    if seed.tells_sure:
+        shown.append((percent(metrics["coverage"]), "of the rows are sure: they have a pseudo-label"))
     if "agreement" in metrics:
         shown.append((percent(metrics["agreement"]), "agreement of two members"))
     shown.append((f"{metrics['rows']:,}", f"rows of {metrics['columns']:,} columns"))
@@ -97,8 +98,9 @@ def rounds(seed):
     sizes = [0] * seed.exhibits["n_clusters"]
     for one in seed.exhibits["clusters"]:
         sizes[one["cluster"]] = one["rows"]
-    sure = [cards.get(cluster, 0) for cluster in range(len(sizes))]
-    shown = f"; the {BARS} largest" if len(cards) > BARS else ""
+    sure = [cards.get(cluster, 0) for cluster in range(len(sizes))] if seed.tells_sure else None
+    shown = ", and how many of them are sure" if seed.tells_sure else ""
+    shown += f"; the {BARS} largest" if len(cards) > BARS else ""
     by_round = (
         '<div class="card"><h2>Round by round</h2><p class="note">Networks come to agree, and the '
         f"rows on which they do teach them in the next round.</p>{rounds_chart(series, len(history), shaded)}"
@@ -108,7 +110,7 @@ def rounds(seed):
     )
     return (
         f'<div class="cards">{by_round}'
-        f'<div class="card"><h2>Size of the clusters</h2><p class="note">Rows, and how many of them are sure{shown}.'
+        f'<div class="card"><h2>Size of the clusters</h2><p class="note">Rows{shown}.'
         f"</p>{size_bars(sizes, sure, seed.cluster_names)}</div></div>"
     )
 
@@ -142,10 +144,11 @@ def maps(seed):
     shown, graph = seed.exhibits["map"], seed.exhibits["graph"]
     size = f"{len(shown['labels']):,} of {seed.exhibits['n_rows']:,} rows"
     numbers = [str(c) for c in range(seed.exhibits["n_clusters"])]
+    hollow, sure = ("Hollow: unsure. ", shown["sure"]) if seed.tells_sure else ("", None)
     boxes = [
         f'<div class="card"><h2>By cluster</h2><p class="note">{size}: {shown["of"]} in two dimensions '
-        f"({shown['method']}). Hollow: unsure. Distances between groups mean little.</p>"
-        f"{scatter(shown['points'], shown['labels'], numbers, shown['sure'])}</div>"
+        f"({shown['method']}). {hollow}Distances between groups mean little.</p>"
+        f"{scatter(shown['points'], shown['labels'], numbers, sure)}</div>"
     ]
     if shown["truth"] is not None:
         drawn = scatter(shown["points"], shown["truth"], seed.exhibits["classes"])
@@ -169,9 +172,10 @@ def clusters(seed):
     """A card a cluster."""
     cards, found = seed.exhibits["clusters"], seed.metrics["clusters"]
     note = f" The {len(cards)} largest of {found}." if len(cards) < found else ""
+    bar = "The bar is the share of sure rows. " if seed.tells_sure else ""
     return (
-        '<h2>Clusters</h2><p class="note">The bar is the share of sure rows. Rivals: the other clusters that get most '
-        f"of the probability of these rows.{note}</p>"
+        f'<h2>Clusters</h2><p class="note">{bar}Rivals: the other clusters that get most of the probability of these '
+        f"rows.{note}</p>"
         f'<div class="cards">{"".join(card(one, seed) for one in cards)}</div>'
     )
 
@@ -201,8 +205,8 @@ def _vector_cells(one):
 def trust(seed):
     """Confidence and, where the truth is known, calibration and confusion."""
     boxes = [
-        '<div class="card"><h2>How sure</h2><p class="note">Rows by the largest probability of the averaged members.'
-        f"</p>{confidence_bars(seed.exhibits['confidence'])}</div>"
+        '<div class="card"><h2>How sure</h2><p class="note">Rows by their largest probability.</p>'
+        f"{confidence_bars(seed.exhibits['confidence'], seed.tells_sure)}</div>"
     ]
     if "calibration" in seed.exhibits:
         table_of = seed.exhibits["calibration"]

@@ -69,14 +69,13 @@ class Stages:
 
     @property
     def shown(self):
-        """What a report shows: the answer that counts and, of Kingdra, the graph and members behind it."""
+        """What a report shows: the answer that counts, and the networks, graph and rows behind it."""
         found = {name: getattr(self.answer, name) for name in ("labels_", "probabilities_")}
         found["pseudo_labels_"] = self.pseudo_labels
         cluster = self.fitted["cluster"]
-        kept = ["similarity_graph_"]
-        if "pretext" not in self.fitted:  # members read the rows of the data
-            kept += ["members_", "spaces"]
+        kept = ("similarity_graph_", "members_", "spaces_", "classifier_")
         found |= {name: getattr(cluster, name) for name in kept if hasattr(cluster, name)}
+        found["seen"] = self.rows("cluster")
         return SimpleNamespace(**found)
 
     @property

@@ -155,6 +155,19 @@ def test_the_page_can_be_made_again_of_any_seed_and_without_data(images, tmp_pat
     assert "has no finished seed" in capsys.readouterr().err
 
 
+def test_a_method_that_tells_no_rows_to_be_sure_is_not_said_to_doubt_them_all(vectors, tmp_path):
+    run = shutil.copytree(vectors, tmp_path / "run")
+    marks = ("Hollow: unsure", "% sure", "share of sure rows", "how many of them are sure", "have a pseudo-label")
+    assert all(mark in read(run)[0] for mark in marks)
+    for name, changes in (("metrics.json", {"coverage": 0.0}), ("exhibits.json", {"graph": None})):
+        path = run / "seed_0" / name
+        path.write_text(json.dumps(read_json(path) | changes))
+    write_report(run)
+    found = read(run)[0]
+    assert not [mark for mark in marks if mark in found]
+    assert "mean confidence" in found
+
+
 def test_missing_exhibits_are_made_from_data_and_model(vectors, tmp_path, monkeypatch):
     run = shutil.copytree(vectors, tmp_path / "run")
     (run / "seed_0" / "exhibits.json").unlink()
