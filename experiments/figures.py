@@ -68,12 +68,13 @@ def draw_all(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    confidence, unsure = np.max(probabilities, axis=1), np.asarray(pseudo_labels) < 0
+    confidence, sure = np.max(probabilities, axis=1), np.asarray(pseudo_labels) >= 0
+    sure = sure if history or sure.any() else None  # a single network does not say which rows are sure
     n_clusters = np.shape(probabilities)[1]
     figures = {"rounds": rounds(history, len(labels))} if history else {}
     figures |= {
-        "cluster_sizes": cluster_sizes(labels, ~unsure, n_clusters),
-        "confidence": confidences(confidence, ~unsure, labels, truth),
+        "cluster_sizes": cluster_sizes(labels, sure, n_clusters),
+        "confidence": confidences(confidence, sure, labels, truth),
         "map": map_2d(X, labels, seed),
     }
     if truth is not None:
@@ -148,9 +149,9 @@ def confusion(truth, labels, class_names=None):
 
 
 def cluster_sizes(labels, sure, n_clusters):
-    """Rows in each cluster, largest first, and how many of them carry a pseudo-label."""
+    """Rows in each cluster, largest first, and how many of them carry a pseudo-label unless ``sure`` is None."""
     sizes = np.bincount(labels, minlength=n_clusters)
-    labelled = np.bincount(labels[sure], minlength=n_clusters)
+    labelled = sizes if sure is None else np.bincount(labels[sure], minlength=n_clusters)
     order = np.argsort(-sizes, kind="stable")
     figure, axes = _axes(min(10.0, max(6.4, 2.0 + 0.24 * n_clusters)), 3.8)
     x = np.arange(n_clusters)
@@ -162,7 +163,8 @@ def cluster_sizes(labels, sure, n_clusters):
     where = "cluster, largest first" if n_clusters <= NAMED else "rank of the cluster, largest first"
     axes.set(title=f"Size of the {n_clusters} clusters ({np.sum(sizes == 0)} empty)", xlabel=where, ylabel="rows")
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    if sure is not None:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     return figure
 
 
@@ -171,11 +173,14 @@ def confidences(confidence, sure, labels, truth=None):
     figure = Figure(figsize=(6.4 if truth is None else 9.0, 3.8), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, 1 if truth is None else 2))
     bins = np.linspace(0, 1, 21)
-    names = ["with a pseudo-label", "unsure"]
-    panels[0].hist([confidence[sure], confidence[~sure]], bins, stacked=True, color=[BLUE, LIGHT], label=names)
+    if sure is None:
+        panels[0].hist(confidence, bins, color=BLUE)
+    else:
+        names = ["with a pseudo-label", "unsure"]
+        panels[0].hist([confidence[sure], confidence[~sure]], bins, stacked=True, color=[BLUE, LIGHT], label=names)
+        panels[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     panels[0].set(title="How sure the answer is", xlabel="confidence (largest probability)", ylabel="rows")
     panels[0].set_xlim(0, 1)
-    panels[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     if truth is not None:
         middle, accuracy = reliability(confidence, labels, truth, bins)
         panels[1].plot([0, 1], [0, 100], color=GREY, linestyle="--", linewidth=1, label="as sure as right")

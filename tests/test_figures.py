@@ -53,6 +53,18 @@ def test_nothing_sure_and_one_round(tmp_path):
     assert len(figures.draw_all(tmp_path, **content)) == 6
 
 
+def test_where_nothing_tells_sure_rows_none_is_called_unsure(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
+    figures.draw_all(tmp_path, **example(3) | {"pseudo_labels": np.full(240, -1), "history": [], "truth": None})
+    sizes, confidence = drawn[0].axes[0], drawn[1].axes[0]
+    assert sizes.get_legend() is confidence.get_legend() is None
+    assert sum(bar.get_height() for bar in confidence.patches) == 240
+    assert [bar.get_height() for bar in sizes.patches[:3]] == sorted(np.bincount(example(3)["labels"]))[::-1]
+    figures.draw_all(tmp_path, **example(3) | {"truth": None})
+    assert drawn[-3].axes[0].get_legend() is not None
+
+
 def test_axes_have_names_and_units():
     content = example(4)
     axes = figures.rounds(content["history"], 240).axes[0]
