@@ -20,8 +20,9 @@ def collect(estimator, data, seed=0):
     Parameters
     ----------
     estimator : KingdraCluster
-        Fitted, or what has its attributes.  ``labels_``, ``probabilities_``, ``pseudo_labels_`` are read and, where it
-        has them, ``similarity_graph_``, ``members_``, ``spaces_``, ``classifier_`` and ``seen``, the networks' rows.
+        Fitted, or what has its attributes.  ``labels_``, ``probabilities_``, ``pseudo_labels_`` (or None) are read and,
+        where it has them, ``similarity_graph_``, ``members_``, ``spaces_``, ``classifier_`` and ``seen``, the networks'
+        rows.
     data : experiments.run.Prepared
         What was clustered; everything but ``X`` may be None.
     seed : int, default=0
@@ -33,7 +34,9 @@ def collect(estimator, data, seed=0):
         JSON-able.  Nothing in it was chosen by ``data.truth``.
     """
     labels, probabilities = np.asarray(estimator.labels_), np.asarray(estimator.probabilities_)
-    sure, n_clusters = np.asarray(estimator.pseudo_labels_) >= 0, probabilities.shape[1]
+    n_clusters, sure = probabilities.shape[1], np.ones(len(labels), dtype=bool)  # all alike, unless it tells which
+    if estimator.pseudo_labels_ is not None:
+        sure = np.asarray(estimator.pseudo_labels_) >= 0
     match, names = match_classes(data, labels, n_clusters)
     confidence = probabilities.max(axis=1)
     margin = margins(probabilities)

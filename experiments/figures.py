@@ -46,8 +46,8 @@ def draw_all(
         Cluster of each row.
     probabilities : array of shape (n, n_clusters)
         Probabilities of the clusters.
-    pseudo_labels : array of shape (n,)
-        Pseudo-label of each row, -1 where it has none.
+    pseudo_labels : array of shape (n,), or None
+        Pseudo-label of each row, -1 where it has none; None of a method that does not say which rows are sure.
     X : array or sparse matrix of shape (n, d)
         What was clustered; a sample of it is drawn as a map.
     truth : array of shape (n,), optional
@@ -68,8 +68,8 @@ def draw_all(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    confidence, sure = np.max(probabilities, axis=1), np.asarray(pseudo_labels) >= 0
-    sure = sure if history or sure.any() else None  # a single network does not say which rows are sure
+    confidence = np.max(probabilities, axis=1)
+    sure = None if pseudo_labels is None else np.asarray(pseudo_labels) >= 0
     n_clusters = np.shape(probabilities)[1]
     figures = {"rounds": rounds(history, len(labels))} if history else {}
     figures |= {

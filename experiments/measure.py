@@ -29,7 +29,8 @@ def measure(stages, history, data, seed):
         metrics |= {"rounds": len(history), "supervised_rounds": sum(bool(line["supervised"]) for line in history)}
         metrics["workers_peak_rss_mb"] = max(line["workers_peak_mb"] for line in history)
     else:
-        metrics["coverage"] = float(np.mean(stages.pseudo_labels >= 0))
+        if stages.pseudo_labels is not None:
+            metrics["coverage"] = float(np.mean(stages.pseudo_labels >= 0))
         metrics["clusters"] = len(np.unique(stages.answer.labels_))
     seconds = dict(stages.seconds)
     if kingdra:

@@ -33,8 +33,7 @@ class Seed:
         lines = (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
         self.history = [json.loads(line) for line in lines]
         self.number = self.metrics["seed"]
-        # a single network, unlike an ensemble or a refinement, does not say which rows are sure
-        self.tells_sure = self.exhibits["graph"] is not None or self.metrics["coverage"] > 0
+        self.tells_sure = "coverage" in self.metrics  # a single network does not
         names, match = self.exhibits["classes"], self.exhibits["match"]
         self.cluster_names = [str(c) for c in range(self.exhibits["n_clusters"])]
         if match is not None:

@@ -17,12 +17,11 @@ def card(one, seed):
     html : str
     """
     name, share = escape(seed.cluster_names[one["cluster"]]), 100 * one["sure"] / one["rows"]
-    body = [
-        f'<div class="head"><h3>Cluster {name}</h3><span>{one["rows"]:,} rows</span></div>',
-        f'<div class="meter" title="{share:.1f} % sure"><i style="width:{share:.1f}%"></i></div>' * seed.tells_sure,
-        f'<p class="small">{f"{share:.0f} % sure, " * seed.tells_sure}mean confidence {100 * one["confidence"]:.0f} %',
-        f"{_classes(one, seed)}</p>",
-    ]
+    body, sure = [f'<div class="head"><h3>Cluster {name}</h3><span>{one["rows"]:,} rows</span></div>'], ""
+    if seed.tells_sure:
+        body.append(f'<div class="meter" title="{share:.1f} % sure"><i style="width:{share:.1f}%"></i></div>')
+        sure = f"{share:.0f} % sure, "
+    body.append(f'<p class="small">{sure}mean confidence {100 * one["confidence"]:.0f} %{_classes(one, seed)}</p>')
     if "images" in one:
         body.append(image_grid("".join(_image(shown["image"], f"row {shown['row']}") for shown in one["images"]), seed))
     if one.get("words"):

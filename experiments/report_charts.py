@@ -62,9 +62,8 @@ def rounds_chart(series, n_rounds, shaded=None):
     return drawing(bottom + 36, body, "Shares by round") + legend(entries)
 
 
-def size_bars(sizes, sure, names, limit=BARS):
-    """Rows of each cluster, the largest first, and how many of them are sure unless ``sure`` is None."""
-    tells_sure, sure = sure is not None, sizes if sure is None else sure
+def size_bars(sizes, sure, names, tells_sure=True, limit=BARS):
+    """Rows of each cluster, the largest first, and how many of them are sure, where the method tells."""
     order = [int(c) for c in np.argsort(-np.asarray(sizes), kind="stable")[:limit]]
     shown = {cluster: shorten(names[cluster], 16) for cluster in order}
     largest, left, right = max(*sizes, 1), 14 + 6 * max(map(len, shown.values())), WIDTH - 48
@@ -72,20 +71,18 @@ def size_bars(sizes, sure, names, limit=BARS):
     for index, cluster in enumerate(order):
         y = 6 + 18 * index
         whole, part = ((right - left) * value / largest for value in (sizes[cluster], sure[cluster]))
-        hint = f"{names[cluster]}: {sizes[cluster]:,} rows" + f", {sure[cluster]:,} sure" * tells_sure
+        hint = f"{names[cluster]}: {sizes[cluster]:,} rows" + (f", {sure[cluster]:,} sure" if tells_sure else "")
         body.append(text(left - 6, y + 10, shown[cluster], "end"))
         body += [rect("pale", left, y, whole, 13, hint), rect("fill c0", left, y, part, 13, hint)]
         body.append(text(left + whole + 5, y + 10, f"{sizes[cluster]:,}"))
     drawn = drawing(10 + 18 * len(order), body, "Rows of each cluster")
-    return drawn + legend([("c0", "sure: with a pseudo-label"), ("pale", "unsure")]) * tells_sure
+    return drawn + legend([("c0", "sure: with a pseudo-label"), ("pale", "unsure")]) if tells_sure else drawn
 
 
 def confidence_bars(counts, tells_sure=True):
-    """Histogram of the confidence, sure rows below unsure ones; of all rows alike where nothing tells them apart."""
+    """Histogram of the confidence, sure rows, where the method tells, below unsure ones."""
     left, right, top, bottom = 52, WIDTH - 12, 12, 170
     sure, unsure = (np.asarray(counts[name]) for name in ("sure", "unsure"))
-    if not tells_sure:
-        sure, unsure = sure + unsure, 0 * unsure
     n_bins, largest = len(sure), max(int((sure + unsure).max()), 1)
     width, unit = (right - left) / n_bins, (bottom - top) / largest
     body = [line("axis", (left, bottom), (right, bottom))]
@@ -98,7 +95,7 @@ def confidence_bars(counts, tells_sure=True):
         body.append(rect("pale", x, y - high * unit, width - 2, high * unit, hint))
     body += _confidence_axis(left, right, bottom)
     drawn = drawing(bottom + 36, body, "Rows by confidence")
-    return drawn + legend([("c0", "sure"), ("pale", "unsure")]) * tells_sure
+    return drawn + legend([("c0", "sure"), ("pale", "unsure")]) if tells_sure else drawn
 
 
 def reliability_chart(table):

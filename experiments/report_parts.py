@@ -98,8 +98,8 @@ def rounds(seed):
     sizes = [0] * seed.exhibits["n_clusters"]
     for one in seed.exhibits["clusters"]:
         sizes[one["cluster"]] = one["rows"]
-    sure = [cards.get(cluster, 0) for cluster in range(len(sizes))] if seed.tells_sure else None
-    shown = ", and how many of them are sure" if seed.tells_sure else ""
+    sure = [cards.get(cluster, 0) for cluster in range(len(sizes))]
+    shown = "Rows, and how many of them are sure" if seed.tells_sure else "Rows of each"
     shown += f"; the {BARS} largest" if len(cards) > BARS else ""
     by_round = (
         '<div class="card"><h2>Round by round</h2><p class="note">Networks come to agree, and the '
@@ -110,8 +110,8 @@ def rounds(seed):
     )
     return (
         f'<div class="cards">{by_round}'
-        f'<div class="card"><h2>Size of the clusters</h2><p class="note">Rows{shown}.'
-        f"</p>{size_bars(sizes, sure, seed.cluster_names)}</div></div>"
+        f'<div class="card"><h2>Size of the clusters</h2><p class="note">{shown}.'
+        f"</p>{size_bars(sizes, sure, seed.cluster_names, seed.tells_sure)}</div></div>"
     )
 
 
@@ -144,11 +144,11 @@ def maps(seed):
     shown, graph = seed.exhibits["map"], seed.exhibits["graph"]
     size = f"{len(shown['labels']):,} of {seed.exhibits['n_rows']:,} rows"
     numbers = [str(c) for c in range(seed.exhibits["n_clusters"])]
-    hollow, sure = ("Hollow: unsure. ", shown["sure"]) if seed.tells_sure else ("", None)
+    hollow = "Hollow: unsure. " if seed.tells_sure else ""
     boxes = [
         f'<div class="card"><h2>By cluster</h2><p class="note">{size}: {shown["of"]} in two dimensions '
         f"({shown['method']}). {hollow}Distances between groups mean little.</p>"
-        f"{scatter(shown['points'], shown['labels'], numbers, sure)}</div>"
+        f"{scatter(shown['points'], shown['labels'], numbers, shown['sure'])}</div>"
     ]
     if shown["truth"] is not None:
         drawn = scatter(shown["points"], shown["truth"], seed.exhibits["classes"])

@@ -129,7 +129,7 @@ def write_labels(path, labels, confidence, pseudo_labels, classes=None, filename
     path : path-like
         The file.
     labels, pseudo_labels : array of shape (n,)
-        Cluster numbers; -1 in `pseudo_labels` is written as a blank.
+        Cluster numbers; -1 in `pseudo_labels` is written as a blank, and None as blanks alone.
     confidence : array of shape (n,)
         Largest probability of each row.
     classes : sequence of length n, optional
@@ -142,7 +142,7 @@ def write_labels(path, labels, confidence, pseudo_labels, classes=None, filename
     known = {name: values for name, values in (("class", classes), ("file", filenames)) if values is not None}
     writer.writerow(["row", "label", "confidence", "pseudo_label", *known])
     for row, label in enumerate(labels):
-        pseudo_label = "" if pseudo_labels[row] < 0 else int(pseudo_labels[row])
+        pseudo_label = "" if pseudo_labels is None or pseudo_labels[row] < 0 else int(pseudo_labels[row])
         more = [values[row] for values in known.values()]
         writer.writerow([row, int(label), f"{confidence[row]:.6f}", pseudo_label, *more])
     write_text(path, buffer.getvalue())

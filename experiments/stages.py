@@ -80,12 +80,12 @@ class Stages:
 
     @property
     def pseudo_labels(self):
-        """The label of the sure rows, by Kingdra's graph or else by the refinement; -1 where there is none."""
+        """The label of the sure rows, by Kingdra's graph or else the refinement, else -1; None if neither tells."""
         cluster = self.fitted["cluster"]
         if hasattr(cluster, "pseudo_labels_"):
             return np.asarray(cluster.pseudo_labels_)
-        sure = getattr(self.answer, "clean_", np.zeros(len(self.answer.labels_), dtype=bool))
-        return np.where(sure, self.answer.labels_, -1)
+        sure = getattr(self.answer, "clean_", None)
+        return None if sure is None else np.where(sure, self.answer.labels_, -1)
 
 
 def run_stages(config, items, seed, folder, *, callbacks=(), data_home=None):

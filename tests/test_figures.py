@@ -56,7 +56,7 @@ def test_nothing_sure_and_one_round(tmp_path):
 def test_where_nothing_tells_sure_rows_none_is_called_unsure(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
-    figures.draw_all(tmp_path, **example(3) | {"pseudo_labels": np.full(240, -1), "history": [], "truth": None})
+    figures.draw_all(tmp_path, **example(3) | {"pseudo_labels": None, "history": [], "truth": None})
     sizes, confidence = drawn[0].axes[0], drawn[1].axes[0]
     assert sizes.get_legend() is confidence.get_legend() is None
     assert sum(bar.get_height() for bar in confidence.patches) == 240

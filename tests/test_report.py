@@ -159,13 +159,17 @@ def test_a_method_that_tells_no_rows_to_be_sure_is_not_said_to_doubt_them_all(ve
     run = shutil.copytree(vectors, tmp_path / "run")
     marks = ("Hollow: unsure", "% sure", "share of sure rows", "how many of them are sure", "have a pseudo-label")
     assert all(mark in read(run)[0] for mark in marks)
-    for name, changes in (("metrics.json", {"coverage": 0.0}), ("exhibits.json", {"graph": None})):
-        path = run / "seed_0" / name
-        path.write_text(json.dumps(read_json(path) | changes))
+    path = run / "seed_0" / "metrics.json"
+    path.write_text(json.dumps({name: value for name, value in read_json(path).items() if name != "coverage"}))
     write_report(run)
     found = read(run)[0]
     assert not [mark for mark in marks if mark in found]
     assert "mean confidence" in found
+    estimator, data = example(pseudo_labels_=None)
+    found = exhibits.collect(estimator, data)
+    assert sum(found["confidence"]["sure"]) == 80
+    assert all(found["map"]["sure"])
+    assert all(card["sure"] == card["rows"] for card in found["clusters"])
 
 
 def test_missing_exhibits_are_made_from_data_and_model(vectors, tmp_path, monkeypatch):

@@ -44,7 +44,9 @@ def test_members_on_a_pretext_see_its_features(blobs):
 
 def test_a_single_network_has_one_too(blobs):
     model = NNM(3, backbone={"name": "mlp", "hidden_units": (9,)}, n_epochs=1, n_heads=2, batch_size=30).fit(blobs)
-    found = hidden_layer(shown({"cluster": {"name": "nnm"}}, blobs, cluster=model), blobs, ROWS)
+    seen = shown({"cluster": {"name": "nnm"}}, blobs, cluster=model)
+    assert seen.pseudo_labels_ is None, "it does not say which rows are sure"
+    found = hidden_layer(seen, blobs, ROWS)
     assert found.shape == (len(ROWS), 9)
     kernel, bias = model.classifier_.layers[-1].get_weights()
     np.testing.assert_allclose(softmax(found @ kernel + bias, axis=1), model.probabilities_[ROWS], rtol=1e-4, atol=1e-6)
