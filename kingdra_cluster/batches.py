@@ -41,13 +41,14 @@ def chunks(n_rows, size=CHUNK_ROWS):
 
 def root_mean_square(X):
     """Return the root mean square over all entries of X, zeros included; 1.0 if every entry is 0."""
-    total = 0.0
+    total, any_entry = 0.0, False
     for rows in chunks(X.shape[0]):
         selected = X[rows]
         entries = selected.data if sparse.issparse(selected) else np.asarray(selected)
         total += float(np.sum(np.square(entries, dtype=np.float64)))
+        any_entry = any_entry or bool(np.any(entries))  # their squares may be too small for a number
     scale = float(np.sqrt(total / np.prod(X.shape, dtype=np.float64)))
-    if 0 < scale < SMALLEST_SCALE:
+    if 0 < scale < SMALLEST_SCALE or (scale == 0 and any_entry):
         raise ValueError(f"X must have a root mean square of 0 or at least {SMALLEST_SCALE}; it is {scale:.3g}")
     return scale if scale > 0 else 1.0
 

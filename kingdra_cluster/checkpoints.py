@@ -91,7 +91,7 @@ class Checkpoints:
 
     def __init__(self, folder, identity):
         self._temporary = tempfile.TemporaryDirectory(prefix="kingdra_cluster-") if folder is None else None
-        self.folder = Path(folder or self._temporary.name)
+        self.folder = Path(folder or self._temporary.name).absolute()  # workers may stand elsewhere
         self._lock = lock_folder(self.folder)
         try:
             self._check(identity)

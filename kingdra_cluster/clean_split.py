@@ -9,7 +9,7 @@ BLOCK_ENTRIES = 2**24  # similarities held at a time: 64 MB of float32
 
 
 def confidence_split(probabilities, threshold=0.99):
-    """Rows whose largest probability is above `threshold`.
+    """Rows whose largest probability is at least `threshold`.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def confidence_split(probabilities, threshold=0.99):
     probabilities = check_probabilities(probabilities)
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be from 0 to 1, got {threshold!r}.")
-    return probabilities.max(axis=1) > threshold
+    return probabilities.max(axis=1) >= threshold
 
 
 def metric_split(embeddings, labels, n_neighbors=100):

@@ -114,7 +114,7 @@ def estimate_n_clusters(X, *, seed=0):
         if FEWEST * np.median(counts[index]) <= len(samples[0][0]):
             stability[index] = np.mean([_agreement(a, b) for a, b in combinations(labels, 2)])
     found = _choose(np.array(RESOLUTIONS), counts, stability)
-    most = _distinct(X[rows], found.interval[1])
+    most = _distinct(X, rows, found.interval[1])
     return found._replace(
         n_clusters=min(found.n_clusters, most), interval=tuple(min(bound, most) for bound in found.interval)
     )
@@ -135,11 +135,11 @@ def _candidates(counts, stability):
     return np.where((np.round(np.median(counts, axis=1)) > 1) & (stability >= STABLE), stability, 0.0)
 
 
-def _distinct(X, enough):
-    """Return how many different rows X has, or ``enough`` if it has no fewer."""
+def _distinct(X, rows, enough):
+    """Return how many different rows there are among some of X, or ``enough`` if there are no fewer."""
     seen = set()
-    for row in X:
-        seen.add((row.toarray() if sparse.issparse(row) else row).tobytes())
+    for row in rows:
+        seen.add((X[[row]].toarray() if sparse.issparse(X) else X[row]).tobytes())
         if len(seen) >= enough:
             break
     return len(seen)

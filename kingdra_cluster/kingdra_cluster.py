@@ -32,8 +32,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         "auto" takes the estimate of `estimate_n_clusters`, kept as ``cluster_count_``: of several ``spaces`` that of
         the one whose communities are the most stable.
     mode : str or ClusteringMode, default="ladder"
-        What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other
-        hyper-parameters.  Its ``n_clusters``, ``scale`` and ``random_state`` are set by the ensemble.
+        What a member is: a name in `kingdra_cluster.MODES` or an estimator of that kind with other hyper-parameters.
+        Its ``n_clusters``, ``scale``, ``random_state``, ``verbose`` and ``checkpoint_dir`` are set by the ensemble.
     n_members : int, default=10
     n_rounds : int, default=2
         Trainings in all, the first one included.
@@ -42,11 +42,11 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         or (as published) nothing, so that it is unsupervised.
     start_balance : float or None, default=None
         How strongly the communities are pushed towards like sizes: 0.5 for groups that differ much; 1 (the mutual
-        information of neighbours) for even ones.  None chooses 0.5 or 0.7 by the sizes that 0.5 finds,
-        and 1 if the members' starts do not agree about them.
+        information of neighbours) for even ones.  None chooses by the sizes that 0.5 finds.
     start_votes : int, default=100
-        Communities, the members' among them, that vote with the members on what "consensus" teaches in the second
-        round; 0: the members vote alone, as they do on more than 100,000 rows, of which a sample starts them.
+        Communities that vote with the members on what "consensus" teaches in later rounds: communities of the rows as
+        the members have learnt to see them, or, where the balance is 0.5, more starts, in the second round.  0: the
+        members vote alone, as they do on more than 100,000 rows, of which a sample starts them.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
         least, and 1,000 and 500 steps.
@@ -224,8 +224,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         workers = member_workers(self.n_jobs, self.threads_per_member)
         n_clusters, self.cluster_count_ = self.n_clusters, None
         if self.n_clusters == "auto":
-            found = [estimate_n_clusters(seen, seed=seed) for seen in each_space(X, self.spaces)]
-            self.cluster_count_ = most_stable(found)
+            self.cluster_count_ = most_stable([estimate_n_clusters(x, seed=seed) for x in each_space(X, self.spaces)])
             n_clusters = self.cluster_count_.n_clusters
             if self.verbose:
                 report(count_line(self.cluster_count_))
@@ -246,12 +245,11 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
             self.members_ = []
             for member in range(self.n_members):
                 path = checkpoints.member_path(len(self.history_) - 1, member)
-                seen = columns(X[:1], self.spaces, member).shape[1:]
-                self.members_.append(member_classifier(mode, path, seen, scales[member % len(scales)]))
+                shape = columns(X[:1], self.spaces, member).shape[1:]
+                self.members_.append(member_classifier(mode, path, shape, scales[member % len(scales)]))
         finally:
             checkpoints.close()
-        empty = sorted(set(range(self.n_clusters_)) - set(self.labels_.tolist()))
-        if empty:
+        if empty := sorted(set(range(self.n_clusters_)) - set(self.labels_.tolist())):
             warnings.warn(
                 f"clusters {empty} of {self.n_clusters_} lost all their rows; fewer n_clusters, mi_weight_later=None "
                 "(which asks for balance) or more epochs_first_round may help",
@@ -297,4 +295,6 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         else:
             check_choice("mode", self.mode, MODES, other="an estimator such as LadderIM()")
             mode = MODES[self.mode]()
+        if "checkpoint_dir" in mode.get_params():
+            mode.set_params(checkpoint_dir=None)  # the ensemble keeps the members' states
         return mode.set_params(n_clusters=int(self.n_clusters), scale=self.scale, random_state=None, verbose=0)

@@ -13,11 +13,12 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
-from kingdra_cluster.modes.base import ClusteringMode, check_loss, trained_probabilities
+from kingdra_cluster.modes.base import ClusteringMode, check_loss, hidden_network, predict_rows, trained_probabilities
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
 from kingdra_cluster.saving import jsonable
 from kingdra_cluster.shared_rows import opened
+from kingdra_cluster.spaces import principal_components
 from kingdra_cluster.starts import community_starts, unevenness
 
 _one_at_a_time = threading.RLock()  # a Dask worker runs its calls in threads, which share the network and TensorFlow
@@ -61,6 +62,37 @@ def member_unevenness(neighbors, n_clusters, **options):
     return unevenness(opened(neighbors), n_clusters, **options)
 
 
+def member_features(mode, X, *, path, scale, threads, n_components, space=None):
+    """Return what a trained member makes of every row on the way to its answer.
+
+    Parameters
+    ----------
+    mode : ClusteringMode
+        Its hyper-parameters.
+    X : array or CSR matrix of shape (n, n_features), or SharedRows
+    path : path
+        Its state.
+    scale : float
+        Divides X.
+    threads : int
+        TensorFlow's threads an operation.
+    n_components : int
+    space : slice, optional
+        The columns of X that the member sees; None is all.
+
+    Returns
+    -------
+    float32 array of shape (n, at most n_components), or None
+        `principal_components` of what its last dense layer reads; None if it has no such layer.
+    """
+    rows = _columns(X, space)
+    with _one_at_a_time:
+        _claim_or_raise(threads)
+        network = hidden_network(member_classifier(mode, path, tuple(rows.shape[1:]), scale))
+        features = None if network is None else predict_rows(network, rows)
+    return None if features is None else principal_components(features, n_components)
+
+
 def claim_threads(threads):
     """Give TensorFlow ``threads`` threads an operation in this process; return whether it has that number.
 
@@ -77,6 +109,11 @@ def claim_threads(threads):
     except RuntimeError:
         return threading.get_intra_op_parallelism_threads() == threads
     return True
+
+
+def _claim_or_raise(threads):
+    if not claim_threads(threads):
+        raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
 
 
 def train_member(mode, X, *, source, target, labelled, epochs, seed, round_index, scale, threads, space=None):
@@ -153,8 +190,7 @@ def _columns(X, space):
 
 
 def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
-    if not claim_threads(threads):
-        raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    _claim_or_raise(threads)
     network = _network(type(mode), member_parameters(mode), tuple(X.shape[1:]))
     start = _fresh_state(mode, X.shape[1:], seed) if source is None else _read_state(source, seed)
     _assign(network, start, source)

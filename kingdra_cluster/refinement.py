@@ -66,7 +66,7 @@ def refine(ensemble, X, *, seed, workers, checkpoints):
         refiner.backbone.save(model)
         refiner.set_params(backbone=None)
     workers([delayed(_fit)(X, *clustering, refiner, model, target, ensemble.threads_per_member)])
-    return RUC.load(target)
+    return RUC.load(target).set_params(checkpoint_dir=None)  # the folder is the ensemble's
 
 
 def _state_folder(folder, refiner):

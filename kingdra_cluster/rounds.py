@@ -18,6 +18,7 @@ from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smalles
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import space_of
 from kingdra_cluster.teaching import BucketMemory, later_sets, starting_sets
+from kingdra_cluster.voters import learnt_voters, of_what_is_learnt
 
 FIRST_ROUND = 1000, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
 LATER_ROUNDS = 500, 2
@@ -98,9 +99,14 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
             for member in range(settings.n_members)
         )
         checkpoints.check_members(index, settings.n_members)
-        state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)._replace(voters=voters)
+        state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
         state.history[-1]["start_balance"] = balance
+        goes_on = len(state.history) < settings.n_rounds and not has_settled(state, settings.tol)
+        if goes_on and of_what_is_learnt(settings, state.history[0]["start_balance"], X.shape[0]):
+            paths = [checkpoints.member_path(index, member) for member in range(settings.n_members)]
+            voters = learnt_voters(settings, mode, X, paths, seed=seed, scales=scales, workers=workers)
+        state = state._replace(voters=voters)
         state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
         epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)

@@ -2,6 +2,10 @@
 
 from numbers import Integral
 
+import numpy as np
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+
 
 def as_slices(spaces):
     """Return the spaces as slices; None stays None.
@@ -58,6 +62,29 @@ def space_of(spaces, member):
     """Return the slice of columns that a member sees, None for all."""
     slices = as_slices(spaces)
     return None if slices is None else slices[member % len(slices)]
+
+
+def principal_components(features, n_components):
+    """Return the first principal components of rows whose distance from their mean is 1, as a root mean square.
+
+    Parameters
+    ----------
+    features : array of shape (n, width)
+    n_components : int
+
+    Returns
+    -------
+    float32 array of shape (n, at most n_components)
+        The same bits whatever the number of threads.
+    """
+    features = np.asarray(features, dtype=np.float32).reshape(len(features), -1)
+    n_components = min(n_components, *features.shape)
+    size = np.sqrt(np.sum(features.var(axis=0, dtype=np.float64)))
+    if size == 0:
+        return np.zeros((len(features), n_components), dtype=np.float32)
+    with threadpool_limits(limits=1):
+        components = PCA(n_components, svd_solver="covariance_eigh").fit_transform(features)
+    return (components / size).astype(np.float32)
 
 
 def _as_slice(space):

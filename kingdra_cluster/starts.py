@@ -53,7 +53,8 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
     Notes
     -----
     Many equal rows would have nothing but each other for neighbours, and the graph would fall apart: at most three of
-    a list are copies of the same row.  An empty row of sparse data has no neighbours and is nobody's.
+    a list are copies of the same row.  An empty row of sparse data has no neighbours and is nobody's, and rows without
+    a column in common are no neighbours: all of them are equally far, and the first would be everybody's.
     """
     n = X.shape[0]
     check_integer("n_clusters", n_clusters, 1, n)
@@ -77,7 +78,23 @@ def neighbor_lists(X, n_clusters, seed=0, *, most=None):
         empty = entries[places] == 0
         lists = np.where(empty[:, None] | empty[lists], -1, lists)
         own[empty] = -1
+    if metric == "hellinger":
+        lists = _in_common(searched, lists)
     return rows, _with_copies(np.column_stack([own, lists]), copy_of) if several else lists
+
+
+def _in_common(X, lists):
+    """Return the lists (m, k), nearest first, with -1 for the rows that share no column with the row itself."""
+    lists, open_rows = lists.copy(), np.arange(len(lists))
+    for place in reversed(range(lists.shape[1])):  # where one shares a column, all nearer ones do
+        apart = []
+        for rows in np.array_split(open_rows, max(1, len(open_rows) // BLOCK)):
+            ours, theirs = X[rows].astype(bool), X[np.maximum(lists[rows, place], 0)].astype(bool)
+            both = ours.multiply(theirs) if sparse.issparse(ours) else ours & theirs
+            apart.append((np.asarray(both.sum(axis=1)).ravel() == 0) | (lists[rows, place] < 0))
+        open_rows = open_rows[np.concatenate(apart)]
+        lists[open_rows, place] = -1
+    return lists
 
 
 def _distinct(X):

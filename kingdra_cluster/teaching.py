@@ -1,7 +1,5 @@
 """What a round teaches the members: which buckets, and under which names."""
 
-import math
-
 import numpy as np
 from joblib import delayed
 
@@ -13,6 +11,7 @@ from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buck
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import each_space
 from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
+from kingdra_cluster.voters import are_asked, votes_of_each
 
 
 class BucketMemory:
@@ -51,7 +50,7 @@ class BucketMemory:
 
 
 def starting_sets(settings, X, seed, workers):
-    """Find what the members start from, and more starts like theirs that vote on what is taught next.
+    """Find what the members start from, and more starts that vote on what is taught next, if groups differ in size.
 
     Parameters
     ----------
@@ -66,8 +65,7 @@ def starting_sets(settings, X, seed, workers):
     sets : list of (rows, classes), or None
         A labelled set for each member; None if the first round is unsupervised.
     voters : (n_voters, n) int, or None
-        -1 where one has no opinion.  None where none will be asked: the members vote alone, nothing but the sure rows
-        will be taught, or there are more rows than are searched for neighbours.
+        -1 where one has no opinion.  None where none of these will be asked (see `voters`).
     balance : float, or None
         How much the starts prefer like sizes: as asked for, or as `unevenness` and `start_agreement` say.
     """
@@ -76,32 +74,40 @@ def starting_sets(settings, X, seed, workers):
     n, n_clusters = X.shape[0], settings.n_clusters
     seen = each_space(X, settings.spaces)[: settings.n_members]
     lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
-    asked = settings.labeller in TAUGHT and settings.n_rounds > 1 and len(lists[0][0]) == n
-    n_starts = max(1, math.ceil(settings.start_votes / settings.n_members)) if asked else 1
-    starts, balance = _starts_of_all(settings, lists, seed, n_starts, workers)
+    n_starts = votes_of_each(settings) if are_asked(settings, n) else 1
+    starts, balance = _starts_of_all(settings, lists, seed, workers, n_starts)
     sets = []
     for member, (classes, *_) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None, balance
+    others = [classes[1:] for classes in starts]
+    return sets, np.concatenate(others) if len(others[0]) else None, balance
 
 
-def _starts_of_all(settings, lists, seed, n_starts, workers):
-    """Starts (n_starts, m) of every member, from the lists of neighbours in its space, and the balance they are of."""
+def _starts_of_all(settings, lists, seed, workers, n_starts):
+    """Starts (1 or n_starts, m) of every member, from the lists of neighbours in its space, and the balance of them.
+
+    There are several only where the groups are taken for uneven.
+    """
     n_clusters = settings.n_clusters
 
     def calls(function, n_members, **options):
+        n_spaces, known = (
+            len(lists),
+            {"seed": seed, **options},
+        )  # each space shows its members all numbers of neighbours
         return [
-            delayed(function)(lists[member % len(lists)][1], n_clusters, member=member, seed=seed, **options)
+            delayed(function)(lists[member % n_spaces][1], n_clusters, member=member // n_spaces, **known)
             for member in range(n_members)
         ]
 
     def with_balance(balance):
-        return workers(calls(member_starts, settings.n_members, balance=balance, n_starts=n_starts))
+        n_times = n_starts if balance <= UNEVEN else 1
+        return workers(calls(member_starts, settings.n_members, balance=balance, n_starts=n_times))
 
     if settings.start_balance is not None:
         return with_balance(settings.start_balance), settings.start_balance
-    found = workers(calls(member_unevenness, min(len(NEIGHBORS), settings.n_members)))
+    found = workers(calls(member_unevenness, min(len(NEIGHBORS) * len(lists), settings.n_members)))
     starts = with_balance(chosen_balance(found))
     if chosen_balance(found) != UNEVEN:
         return starts, chosen_balance(found)
@@ -124,7 +130,8 @@ def later_sets(settings, state):
     buckets = state.memory.buckets
     if settings.labeller in TAUGHT and not state.memory.reused:
         graph = state.graph if state.voters is None else with_voters(state, settings.n_clusters)
-        buckets = np.where(state.graph.takes_part, TAUGHT[settings.labeller](graph, settings.n_clusters), -1)
+        taught = np.where(state.graph.takes_part, TAUGHT[settings.labeller](graph, settings.n_clusters), -1)
+        buckets = taught if np.any(taught >= 0) else buckets
     rows, classes = labelled_set(
         buckets,
         state.graph.labels,

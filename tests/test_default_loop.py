@@ -59,12 +59,10 @@ def test_a_killed_fit_goes_on_with_the_same_bits(fitted, tmp_path, monkeypatch):
         return later_sets(settings, state)
 
     monkeypatch.setattr(rounds, "later_sets", watched)
-    make(n_rounds=2, epochs_first_round=1, epochs_per_round=1).fit(MOONS)
     with pytest.raises(Killed):
         make(checkpoint_dir=tmp_path, callbacks=[kill]).fit(MOONS)
     resumed = make(checkpoint_dir=tmp_path).fit(MOONS)
-    assert [None if seen is None else seen.shape for seen in voters] == [None, (99, 300), None, (99, 300)]
-    np.testing.assert_array_equal(voters[1], voters[3])
+    assert [None if seen is None else seen.shape for seen in voters] == [None, (102, 300)]
     np.testing.assert_array_equal(resumed.probabilities_, fitted.probabilities_)
     np.testing.assert_array_equal(resumed.pseudo_labels_, fitted.pseudo_labels_)
 

@@ -189,6 +189,13 @@ OTHERS = [
     ("KingdraCluster", "callbacks", [5], "must be"),
     ("KingdraCluster", "callbacks", print, "must be"),
     ("KingdraCluster", "checkpoint_dir", 3, "must be"),
+    (
+        "KingdraCluster",
+        "spaces",
+        [(0, 1)] * 9,
+        "n_members must be at least the number of spaces, 9; received n_members=",
+    ),
+    ("KingdraCluster", "checkpoint_dir", __file__, "must be a folder; received the file"),
     ("KingdraCluster", "checkpoint_dir", "", "must be the path of a folder or None; received checkpoint_dir=''"),
 ]
 
@@ -196,10 +203,16 @@ OTHERS = [
 @pytest.mark.parametrize(("owner", "name", "value", "message"), [*bad_numbers(), *OTHERS])
 def test_bad_arguments_are_refused_by_name_before_any_work(monkeypatch, owner, name, value, message):
     monkeypatch.setattr(LadderIM, "make_network", lambda *_: pytest.fail("work began before the check"))
-    with pytest.raises((TypeError, ValueError)) as caught:
+    with pytest.raises((TypeError, ValueError, NotADirectoryError)) as caught:
         MAKERS[owner](**{name: value}).fit(X)
     assert name in str(caught.value)
     assert re.search(message, str(caught.value))
+
+
+def test_shares_of_an_unknown_number_of_clusters_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("kingdra_cluster.kingdra_cluster.check_rows", lambda *_, **__: pytest.fail("work began"))
+    with pytest.raises(ValueError, match=r'prior must be "uniform" where n_clusters="auto".*received \[0.2, 0.8\]'):
+        KingdraCluster("auto", mode=NNM(prior=[0.2, 0.8])).fit(X)
 
 
 @pytest.mark.parametrize(

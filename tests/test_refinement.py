@@ -72,6 +72,11 @@ def test_the_refined_answer_counts_and_the_ensembles_is_kept(blobs, refined):
     np.testing.assert_array_equal(alone.fit(blobs, start).probabilities_, refined.probabilities_)
 
 
+def test_the_refiner_is_the_users_alone(blobs, tmp_path):
+    model = make(checkpoint_dir=tmp_path, n_rounds=1).fit(blobs)
+    assert model.refiner_.checkpoint_dir is None, "the folder is the ensemble's"
+
+
 def test_new_rows_and_a_saved_folder_get_the_refined_answer(blobs, refined, tmp_path):
     np.testing.assert_array_equal(refined.predict_proba(blobs[7:9]), refined.probabilities_[7:9])
     refined.save(tmp_path / "model")

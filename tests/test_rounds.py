@@ -165,15 +165,33 @@ def test_more_voters_decide_what_is_taught():
     np.testing.assert_array_equal(joined.labels[3:, 10:100], voters[:, 10:100])
 
 
+def test_the_sure_rows_are_taught_where_the_voters_leave_none_that_takes_part():
+    """Voters rank all rows: those that every member is confident of need not be among the first nine tenths."""
+    members = np.zeros((2, 40), dtype=int)
+    members[:, 20:] = 1
+    members[0, [0, 20]] = 1, 0  # the only rows that take part are those that the members disagree about
+    confidences = np.full((2, 40), 0.3)
+    confidences[:, [0, 20]] = 0.9
+    graph = SimilarityGraph(members, confidences, confidence_threshold=0.5)
+    memory = BucketMemory(2, complete=False)
+    memory.update(LABELLERS["consensus"](graph, 2))
+    settings = SimpleNamespace(labeller="consensus", n_clusters=2, shared_mapping=False)
+    state = RoundState(None, members[1], *[None] * 3, graph, memory, members[[1, 1, 1]])
+    for rows, _ in later_sets(settings, state):
+        assert set(rows) <= {0, 20}
+
+
 def test_voters_are_asked_only_where_more_than_the_sure_rows_is_taught_and_all_rows_are_searched(monkeypatch):
     X = np.concatenate([np.zeros((30, 2)), np.ones((30, 2))]) + np.random.default_rng(0).normal(size=(60, 2)) / 9
     for options, expected in (
         ({}, 8),
+        ({"start_balance": 0.6}, None),
+        ({"start_votes": 0}, None),
         ({"n_members": 6}, 6),
         ({"labeller": "cores"}, None),
         ({"n_rounds": 1}, None),
     ):
-        settings = KingdraCluster(2, **{"n_members": 2, "start_votes": 10, **options})
+        settings = KingdraCluster(2, **{"n_members": 2, "start_votes": 10, "start_balance": 0.5, **options})
         sets, voters, _ = starting_sets(settings, X, 0, ThisProcess())
         assert len(sets) == settings.n_members
         assert (None if voters is None else voters.shape) == (None if expected is None else (expected, 60))
@@ -193,7 +211,9 @@ def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
         for member, (rows, classes) in enumerate(sets):
             alone = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected, n_starts=3)
             np.testing.assert_array_equal(classes[: len(X)], alone[0][rows[: len(X)]])
-            np.testing.assert_array_equal(voters[2 * member : 2 * member + 2], alone[1:])
+            if expected == 0.5:  # or else what the members learn from them is asked
+                np.testing.assert_array_equal(voters[2 * member : 2 * member + 2], alone[1:])
+        assert (voters is None) == (expected > 0.5)
 
 
 def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
-from kingdra_cluster import KingdraCluster, LadderIM
+from kingdra_cluster import KingdraCluster, LadderIM, teaching
 from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.spaces import as_slices, check_spaces, columns
 from kingdra_cluster.teaching import starting_sets
@@ -74,6 +74,26 @@ def test_starts_in_different_spaces_need_not_agree_for_little_balance():
     parts = [sizes + noise[0], np.random.default_rng(1).permutation(sizes) + noise[1]]
     settings = KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=4, start_votes=4)
     assert starting_sets(settings, np.hstack(parts), 0, ThisProcess())[2] == 0.5
+
+
+def test_members_of_one_space_see_different_numbers_of_neighbours_and_each_space_says_how_uneven_it_is(monkeypatch):
+    asked = []
+
+    def watched(function, place):
+        def call(lists, n_clusters, *, member, seed, **options):
+            asked.append((place, lists.shape[1], int(lists[0, 0]), member))
+            return function(lists, n_clusters, member=member, seed=seed, **options)
+
+        return call
+
+    for name in ("member_starts", "member_unevenness"):
+        monkeypatch.setattr(teaching, name, watched(getattr(teaching, name), name))
+    rows = np.random.default_rng(0).normal(size=(60, 4))
+    starting_sets(KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=10), rows, 0, ThisProcess())
+    for name, members in (("member_unevenness", range(4)), ("member_starts", range(5))):
+        found = [entry for entry in asked if entry[0] == name]
+        for first in {entry[2] for entry in found}:
+            assert [entry[3] for entry in found if entry[2] == first][: len(members)] == list(members)
 
 
 def test_the_number_of_clusters_is_that_of_the_space_with_the_most_stable_ones():

@@ -283,3 +283,19 @@ def test_the_largest_cluster_comes_first_and_strays_are_left_out():
         assert labels[:2].tolist() == [-1, -1]
         assert set(labels[2:42]) == {1}
         assert set(labels[42:]) == {0}
+
+
+@pytest.mark.parametrize("sparse_rows", [True, False])
+def test_rows_without_a_word_in_common_are_no_neighbours(sparse_rows):
+    """Else the first rows, which are as far as any, would be everybody's neighbours."""
+    rng = np.random.default_rng(0)
+    X, groups = np.zeros((120, 200), dtype=np.uint8), np.arange(120) % 10
+    for row, group in zip(X, groups, strict=True):
+        row[20 * group + rng.choice(20, 6, replace=False)] = 16  # whose square no byte holds
+    rows, lists = neighbor_lists(sparse.csr_matrix(X) if sparse_rows else X, 10)
+    shared = (X.astype(int) @ X.T.astype(int)) > 0
+    seen = lists >= 0
+    assert shared[np.nonzero(seen)[0], lists[seen]].all()
+    assert seen.sum(axis=1).tolist() == np.minimum(shared.sum(axis=1) - 1, 20).tolist()
+    found = community_starts(lists, 10, member=3)[0]
+    assert ACC(groups[found >= 0], found[found >= 0]) == 1

@@ -64,7 +64,7 @@ def predict_rows(classifier, X):
     Parameters
     ----------
     classifier : keras.Model
-        Maps (rows, n_features) to (rows, n_clusters).
+        Maps (rows, n_features) to (rows, n_clusters), or to what else is asked of every row.
     X : array or CSR matrix of shape (n, n_features)
 
     Returns
@@ -78,6 +78,12 @@ def predict_rows(classifier, X):
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
         outputs.append(keras.ops.convert_to_numpy(classifier(padded, training=False))[: len(block)])
     return np.concatenate(outputs)
+
+
+def hidden_network(classifier):
+    """Return the network from raw rows to what a classifier's last dense layer reads; None if it has no such layer."""
+    places = [place for place, layer in enumerate(classifier.layers) if isinstance(layer, keras.layers.Dense)]
+    return keras.Model(classifier.inputs[0], classifier.layers[places[-1]].input) if places else None
 
 
 def trained_probabilities(classifier, X):

@@ -123,7 +123,7 @@ def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None)
         f"no row is clean by split={split!r} with confidence_threshold={settings.confidence_threshold}: the surer half "
         "of the rows is believed instead",
         PseudoLabelWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
     return start.max(axis=1) >= np.median(start.max(axis=1))
 
