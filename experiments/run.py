@@ -82,8 +82,8 @@ def prepare(section, data_home=None):
     X = features.fit_transform(bunch)
     item_shape = [] if texts is not None else list(bunch.X.shape[1:])
     about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
-    about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
     named = {key: bunch.get(key) for key in ("filenames", "feature_names")}
+    about.update({key: bunch[key] for key in ("source", "verified", "feature_names") if key in bunch})
     return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 

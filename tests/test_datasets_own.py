@@ -74,54 +74,6 @@ def test_sparse_matrices_and_mixed_spaces(home):
     assert load("arrays", home, path=["s.npz", "d.npy"]).X.shape == (6, 6)
 
 
-@pytest.mark.parametrize("header", [True, False])
-@pytest.mark.parametrize("suffix", ["csv", "tsv"])
-def test_csv_with_a_label_column(home, header, suffix):
-    lines = ["height,kind,width"] * header + ['1.5,"a, b",2', "3,c,-4e1", "5,c,6"]
-    if suffix == "tsv":
-        lines = ["\t".join(line.replace('"a, b"', "a; b").split(",")) for line in lines]
-    (home / f"t.{suffix}").write_text("\n".join(lines) + "\n")
-    bunch = load("arrays", home, path=f"t.{suffix}", label_column="kind" if header else 1)
-    assert bunch.X.tolist() == [[1.5, 2], [3, -40], [5, 6]]
-    assert bunch.y.tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize("labels", [None, "y", 3])
-def test_the_index_of_a_table_is_no_feature(home, labels):
-    for names in (",a,b,y", " ,0,1,y"):
-        (home / "t.csv").write_text(f"{names}\n0,1.5,2,7\n1,3,4,8\n", encoding="utf-8")
-        bunch = load("arrays", home, path="t.csv", label_column=labels)
-        expected = [[1.5, 2.0, 7.0], [3.0, 4.0, 8.0]]
-        np.testing.assert_array_equal(bunch.X, np.array(expected)[:, : 3 if labels is None else 2])
-
-
-def test_csv_of_numbers_alone(home):
-    for text in ("1,2\n3,4\n", "a,b\n1,2\n3,4", "\ufeff1,2\r\n3,4\r\n"):
-        (home / "t.csv").write_text(text, encoding="utf-8")
-        bunch = load("arrays", home, path="t.csv")
-        assert bunch.X.tolist() == [[1, 2], [3, 4]]
-        assert bunch.y is None
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "message"),
-    [
-        (",2,3\n4,5,6\n", {}, r"t\.csv must hold numbers"),
-        ("1,2\n3,x\n", {}, r"t\.csv must hold numbers.*row 1, column 2"),
-        ("1,2\n3\n", {}, r"t\.csv must hold numbers"),
-        ("a,b\n1,2\n3,4\n", {"label_column": "c"}, r"label_column must be a column of .*\['a', 'b'\]"),
-        ("1,2\n3,4\n", {"label_column": 2}, "label_column must be a column of"),
-        ("a\nx\ny\n", {"label_column": "a"}, "must have a column of numbers"),
-        ("", {}, "must have a column of numbers"),
-        ("1,2\n", {}, "at least 2 rows"),
-    ],
-)
-def test_bad_tables_are_named(home, text, options, message):
-    (home / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        load("arrays", home, path="t.csv", **options)
-
-
 def test_bad_arrays_are_named(home):
     for name, array in (("one", np.zeros(3)), ("text", np.array([["a"], ["b"]])), ("a", np.eye(3)), ("b", np.eye(2))):
         np.save(home / f"{name}.npy", array)
