@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data_warnings import warn_of_wordless
 from experiments.own_data import files_below
 from experiments.run_folder import write_text
 from kingdra_cluster.persistence import read_json
@@ -40,7 +41,9 @@ def check_folder(folder):
 
 
 def predict(folder, kind, source, out=None):
-    """Label items and write ``row,label,confidence`` lines, for images also their file names.
+    """Label items and write ``row,label,confidence`` lines, for images and a folder's texts also their file names.
+
+    The confidence of a text without any known word is left blank.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def predict(folder, kind, source, out=None):
     kind : {"texts", "images", "array"}
         What `source` holds.
     source : path-like
-        File of texts or rows, or folder of images.
+        File or folder of texts, folder of images or file of rows.
     out : path-like, optional
         CSV file to write; standard output by default.
 
@@ -74,14 +77,17 @@ def predict(folder, kind, source, out=None):
     items, names = READERS[kind](Path(source), about, read_json(Path(folder) / "config.json")["data"])
     from experiments.stages import load_stages
 
-    stages = load_stages(folder, features.transform(items))
+    rows = features.transform(items)
+    wordless = warn_of_wordless(features, rows)
+    stages = load_stages(folder, rows)
     probabilities = stages.answer.predict_proba(stages.rows(stages.last))
     labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["row", "label", "confidence", *(["file"] if names else [])])
     for row, label in enumerate(labels):
-        writer.writerow([row, label, f"{confidence[row]:.6f}", *([names[row]] if names else [])])
+        sure = "" if wordless[row] else f"{confidence[row]:.6f}"
+        writer.writerow([row, label, sure, *([names[row]] if names else [])])
     if out is None:
         sys.stdout.write(buffer.getvalue())
     else:
@@ -90,18 +96,14 @@ def predict(folder, kind, source, out=None):
 
 
 def read_texts(path, about, section):
-    """Texts of a file, read as the run read its own: one a line, or an entry of JSON lines or of a table."""
+    """Texts of a file or folder, read as the run read its own; of a folder also the names of its files."""
     from experiments.datasets import load_module
 
-    if path.is_dir():
-        raise ValueError(f"--texts has to be a file of texts; {path} is a folder.")
-    options = {"text_column": section.get("text_column") or "text"}
-    if str(section.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8", "utf_8"):
-        options["encoding"] = section["encoding"]
-    texts, _ = load_module("text_files").read_texts(path, **options)
+    options = {key: section[key] for key in ("text_column", "encoding") if section.get(key)}
+    texts, _, names = load_module("text_files").read_place(path, **options)
     if not texts:
         raise ValueError(f"{path} holds no text.")
-    return texts, None
+    return texts, names
 
 
 def read_images(path, about, section):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data_warnings import warn_of_units, warn_of_wordless
 from experiments.exhibits import write_exhibits
 from experiments.measure import measure
 from experiments.report import write_report
@@ -120,6 +121,8 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
         check_stages(config, data_home)
         data = prepare(config["data"], data_home)
         _check_images(config, data.X)
+        warn_of_wordless(data.features, data.X)
+        warn_of_units(data.X, data.feature_names)
         shape = " x ".join(f"{size:,}" for size in data.X.shape)
         print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
         for seed in seeds:

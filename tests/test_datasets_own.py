@@ -167,8 +167,10 @@ def test_texts_from_json_lines_and_tables(home):
         assert bunch.texts == [row["body"] for row in rows]
         assert bunch.y.tolist() == [1, 0]
         assert load("text_files", home, path=name, text_column="body").y is None
-        with pytest.raises(ValueError, match=r"row 1: no value for 'text', received \["):
+        with pytest.raises(ValueError, match=r"row 1: no value for 'text', received \[.*--set data.text_column=NAME"):
             load("text_files", home, path=name)
+        with pytest.raises(ValueError, match=r"row 1: no value for 'class', received \[.*--set data.label_column=NAME"):
+            load("text_files", home, path=name, text_column="body", label_column="class")
 
 
 def test_bad_texts_are_named(home):
@@ -176,12 +178,16 @@ def test_bad_texts_are_named(home):
     (home / "none.txt").touch()
     (home / "blank.txt").write_text("\n \n\n")
     (home / "one.txt").write_text("only one")
+    (home / "cut.csv").write_text("text,kind\nHello, world,a\n")
+    (home / "semi.csv").write_text("text;kind\nHello;a\n")
     (home / "latin.txt").write_bytes("größer\nkleiner".encode("latin-1"))
     for options, message in (
         ({"path": "empty"}, "empty has none"),
         ({"path": "none.txt"}, "has only blank ones"),
         ({"path": "blank.txt"}, "has only blank ones"),
         ({"path": "one.txt"}, "at least 2 rows, received 1"),
+        ({"path": "cut.csv"}, "cut.csv, line 2 must have 2 cells like the header, received 3; a text with a separator"),
+        ({"path": "semi.csv"}, "semi.csv must separate its cells by commas, received semicolons"),
         ({"path": "latin.txt"}, "cannot be read with encoding='utf-8-sig'"),
         ({"path": "latin.txt", "encoding": "klingon"}, "cannot be read with encoding='klingon'"),
         ({"path": "one.txt", "labels": "folders"}, "needs a folder"),
