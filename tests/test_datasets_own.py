@@ -121,8 +121,39 @@ def test_bad_image_folders_are_named(home):
             load("image_folder", home, **options)
     for content in (b"no image", (home / "own" / "a.png").read_bytes()[:45]):
         (home / "own" / "broken.png").write_bytes(content)
-        with pytest.raises(ValueError, match=r"cannot read the image .*broken\.png"):
+        with pytest.raises(ValueError, match=r"1 of \d images cannot be read; mend or remove them: .*broken\.png \("):
             load("image_folder", home, path="own")
+    for i in range(4):
+        (home / "own" / f"0 {i}.png").write_bytes(b"no image")
+    with pytest.raises(
+        ValueError, match=r"5 of \d images cannot be read.*: .*0 0\.png.*; .*0 1.*; .*0 2\.png.*; \.\.\.$"
+    ):
+        load("image_folder", home, path="own")
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif", "big.tif", "grey.ppm"])
+def test_greys_of_16_bits_keep_their_shades(home, name):
+    image = pytest.importorskip("PIL.Image")
+    greys = np.repeat(257 * np.arange(0, 256, 5, dtype="uint16")[None], 4, axis=0)
+    folder = home / "own"
+    write_images(folder, ["other.png"])
+    if name.endswith("ppm"):
+        (folder / name).write_bytes(b"P5\n52 4\n65535\n" + greys.astype(">u2").tobytes())
+    else:
+        image.fromarray(greys.astype(">u2" if name == "big.tif" else "uint16")).save(folder / name)
+    for colour in ("grey", "rgb"):
+        bunch = load("image_folder", home, path="own", size=[4, 52], colour=colour)
+        found = bunch.X[bunch.filenames.index(name)]
+        np.testing.assert_array_equal(found[0].reshape(52, -1)[:, 0], greys[0] // 257)
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [("float32", "F"), ("int32", "I")])
+def test_pixels_without_a_known_white_are_refused(home, dtype, mode):
+    image = pytest.importorskip("PIL.Image")
+    write_images(home / "own", ["other.png"])
+    image.fromarray(np.full((4, 4), 70000, dtype)).save(home / "own" / "wide.tif")
+    with pytest.raises(ValueError, match=rf"1 of 2 images cannot be read.*wide\.tif \(its pixels are .*mode '{mode}'"):
+        load("image_folder", home, path="own")
 
 
 def test_odd_images_are_read(home):
