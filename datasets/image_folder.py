@@ -114,7 +114,7 @@ def read_images(paths, size=32, colour="rgb"):
 
 
 def _eight_bits(image, form):
-    """The image with greys of 16 bits as ones of 8, where a conversion would clip; refuses pixels without a known white."""
+    """The image, greys of 16 bits as ones of 8, where pillow would clip; without a known white it is refused."""
     if image.mode.startswith("I;16") or (image.mode == "I" and form in SIXTEEN_BITS):
         from PIL import Image
 

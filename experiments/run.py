@@ -11,6 +11,7 @@ from experiments.measure import measure
 from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
+    check_finished,
     pending_seeds,
     seed_folder,
     summarize,
@@ -21,7 +22,7 @@ from experiments.run_folder import (
 )
 from experiments.stage_config import is_kingdra
 from experiments.stages import check_stages, run_stages
-from kingdra_cluster.persistence import read_json
+from kingdra_cluster.persistence import data_hash, manifest, read_json
 
 MEMBERS_NOTE = "mean member and aligned ensemble: after round {}, the last without pseudo-labels, so without the graph"
 
@@ -119,7 +120,10 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
     seeds = pending_seeds(folder, config, resume)
     if seeds:
         check_stages(config, data_home)
-        data = prepare(config["data"], data_home)
+    data = prepare(config["data"], data_home)
+    data.about["sha256"] = data_hash(data.X)
+    check_finished(folder, config["seeds"], data.about["sha256"])
+    if seeds:
         _check_images(config, data.X)
         warn_of_wordless(data.features, data.X)
         warn_of_units(data.X, data.feature_names)
@@ -130,7 +134,6 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
     if visualize_prototypes:
         from experiments.prototypes import show_prototypes
 
-        data = data if seeds else prepare(config["data"], data_home)
         for seed in config["seeds"]:
             show_prototypes(seed_folder(folder, seed), data, seed)
     summary = summarize(folder)
@@ -187,10 +190,7 @@ def _run_stages(config, data, folder, seed, data_home):
 
 def _write_identity(folder, config, data, seed):
     """Write config and manifest; a resumed seed must have the same data, and keeps the manifests it ran with before."""
-    from kingdra_cluster.persistence import data_hash, manifest
-
     path = folder / "manifest.json"
-    data.about.setdefault("sha256", data_hash(data.X))
     cluster = config["cluster"]
     threads = {"per_member": cluster.get("threads_per_member"), "n_jobs": cluster.get("n_jobs")}
     content = manifest(seed=seed, threads=threads, data=data.about, config=config)

@@ -63,6 +63,33 @@ def pending_seeds(folder, config, resume):
     return [seed for seed in config["seeds"] if not (seed_folder(folder, seed) / "metrics.json").exists()]
 
 
+def check_finished(folder, seeds, sha256):
+    """Print which seeds are finished and kept, and refuse to go on with a folder whose finished seeds saw other data.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the run.
+    seeds : list of int
+        Those of the configuration.
+    sha256 : str
+        Hash of the rows that the run has now.
+
+    Raises
+    ------
+    ValueError
+        If the manifest of a finished seed, also of one that is not asked for, has another hash.
+    """
+    for path in sorted(Path(folder).glob("seed_*/metrics.json")):
+        before = read_json(path.parent / "manifest.json")["data"].get("sha256", sha256)
+        if before != sha256:
+            advice = "give another folder with --output"
+            raise ValueError(f"{path.parent} was made from other data (sha256 differs); {advice}.")
+    for seed in seeds:
+        if (seed_folder(folder, seed) / "metrics.json").exists():
+            print(f"seed {seed} is finished, kept")
+
+
 def write_json(path, content, indent=2):
     """Write JSON, with an indent unless it is None."""
     write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
