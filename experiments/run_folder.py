@@ -7,6 +7,7 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,27 @@ METHODS = {
 def seed_folder(folder, seed):
     """Folder of one seed of a run."""
     return Path(folder) / f"seed_{seed}"
+
+
+def check_writable(folder, option):
+    """Refuse a folder that is a file, or that could not be made or written.
+
+    Parameters
+    ----------
+    folder : path-like
+    option : str
+        Where it was given, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is; the message names what stands in the way.
+    """
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{option} must be a folder, received {folder}: {there} is a file; give another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{option} must be a folder to write to, received {folder}: {there} cannot be written.")
 
 
 def pending_seeds(folder, config, resume):

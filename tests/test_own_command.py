@@ -181,3 +181,10 @@ def test_new_rows_of_an_npz_file_are_those_of_the_run_s_key(tmp_path):
     assert not read_array(tmp_path / "a.npz", about, {"key": "X"})[0].any()
     with pytest.raises(ValueError, match="has to hold an array named 'Y'; it holds X, Z"):
         read_array(tmp_path / "a.npz", about, {"key": "Y"})
+
+
+def test_the_help_names_the_settings_of_tables(capsys):
+    with pytest.raises(SystemExit):
+        main(["cluster", "--help"])
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("data.text_column", "data.label_column", ".tsv", "data.features=standardize"))
