@@ -128,7 +128,8 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
         warn_of_wordless(data.features, data.X)
         warn_of_units(data.X, data.feature_names)
         shape = " x ".join(f"{size:,}" for size in data.X.shape)
-        print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
+        count = config["cluster"]["n_clusters"]
+        print(f"{config['name']}: {shape}, {count} cluster{'s' * (count != 1)}, seeds {config['seeds']}")
         for seed in seeds:
             run_seed(config, data, seed_folder(folder, seed), seed, data_home)
     if visualize_prototypes:
