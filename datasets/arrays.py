@@ -1,13 +1,12 @@
 """The user's own arrays: .npy (memory-mapped), .npz or .csv, with or without labels."""
 
-import csv
-
 import numpy as np
 import scipy.sparse as sp
 
 from experiments.bunch import encode_labels, make_bunch
 from experiments.own_data import SOURCE, find, split_lines
 from experiments.raw_files import load_npy, read_arrays
+from experiments.tables import read_table
 
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv")
 
@@ -53,7 +52,8 @@ def load_data(
     Returns
     -------
     bunch : Bunch
-        ``X`` of shape (n, d) or (n, h, w[, c]) in the file's dtype; ``y``, ``split``, ``class_names`` or None.
+        ``X`` of shape (n, d) or (n, h, w[, c]) in the file's dtype; ``y``, ``split``, ``class_names`` or None, and
+        ``feature_names``, those of a table's header, or None.
 
     Raises
     ------
@@ -70,55 +70,8 @@ def load_data(
     if y is not None and (class_names is None or np.asarray(y).dtype.kind not in "iu"):
         y, class_names = encode_labels(y)
     rows = {"X": parts["X"], "y": y, "split": parts["split"], "class_names": class_names, "spaces": parts["spaces"]}
-    about = {"description": f"rows of {', '.join(map(str, names))}", **SOURCE}
+    about = {"description": f"rows of {', '.join(map(str, names))}", "feature_names": parts["feature_names"], **SOURCE}
     return make_bunch("arrays", **rows, **about, subset=subset, subset_seed=subset_seed)
-
-
-def read_csv(path, label_column=None, n_features=None):
-    """Numbers of a ``.csv`` or ``.tsv`` file, and its labels.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.  A first line with a cell that is no number (in a column other than the labels') is a header; a first
-        column that has no name in it is a table's index, as pandas writes it, and left out.
-    label_column : str or int, default=None
-        Name or number of the labels' column.
-    n_features : int, default=None
-        How many features there have to be, if that is known: a table of no more columns has no labels.
-
-    Returns
-    -------
-    X : ndarray of shape (n, d), float64
-    labels : ndarray of str of shape (n,) or None
-
-    Raises
-    ------
-    ValueError
-        If the column isn't there or a cell is no number; row and column are named.
-    """
-    delimiter = "\t" if str(path).lower().endswith(".tsv") else ","
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        first = next(csv.reader(file, delimiter=delimiter), [])
-    given = list(range(len(first)))[_has_index(first) :]
-    label = _column(path, first, label_column) if n_features is None or len(given) > n_features else None
-    columns = [i for i in given if i != label]
-    if not columns:
-        raise ValueError(f"{path} must have a column of numbers, received {first}")
-    by_name = label is not None and isinstance(label_column, str)
-    words = [first[i] for i in columns if first[i].strip() and not _is_number(first[i])]
-    header = bool(words) or by_name or len(given) < len(first)
-    options = {"delimiter": delimiter, "skiprows": int(header), "quotechar": '"', "comments": None, "ndmin": 2}
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            X = np.loadtxt(file, usecols=columns, **options)
-        if label is None:
-            return X, None
-        with open(path, encoding="utf-8-sig") as file:
-            labels = np.loadtxt(file, usecols=[label], dtype=str, **options)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{path} must hold numbers in every column but the labels': {error}") from error
-    return X, labels[:, 0]
 
 
 def _read_all(names, data_home, *options):
@@ -128,6 +81,8 @@ def _read_all(names, data_home, *options):
     read = [_read(find(name, data_home), *options) for name in names]
     parts = {part: next((r[part] for r in read if r.get(part) is not None), None) for part in ("y", "split", "classes")}
     parts["X"], parts["spaces"] = _join([r["X"] for r in read], names)
+    named = [r.get("feature_names") for r in read]
+    parts["feature_names"] = None if None in named else [name for found in named for name in found]
     return parts
 
 
@@ -143,8 +98,8 @@ def _read(path, key, labels_key, label_column, mmap):
             raise ValueError(f"{path} must have the array key={key!r}, received {sorted(arrays)}")
         return {"X": arrays[key], "y": arrays.get(labels_key), **{k: arrays.get(k) for k in ("split", "classes")}}
     if suffix in (".csv", ".tsv"):
-        X, labels = read_csv(path, label_column)
-        return {"X": X, "y": labels}
+        X, labels, names = read_table(path, label_column)
+        return {"X": X, "y": labels, "feature_names": names}
     raise ValueError(f"path must end in one of {', '.join(SUFFIXES)}, received {path.name!r}")
 
 
@@ -170,28 +125,3 @@ def _join(matrices, names):
     ends = np.cumsum([X.shape[1] for X in matrices])
     spaces = [slice(int(end - X.shape[1]), int(end)) for X, end in zip(matrices, ends, strict=True)]
     return (sp.hstack(matrices, format="csr") if any(map(sp.issparse, matrices)) else np.hstack(matrices)), spaces
-
-
-def _column(path, first, label_column):
-    if label_column is None:
-        return None
-    if isinstance(label_column, str) and label_column in first:
-        return first.index(label_column)
-    if isinstance(label_column, int) and 0 <= label_column < len(first):
-        return label_column
-    raise ValueError(f"label_column must be a column of {path}: {first} or 0 to {len(first) - 1}; got {label_column!r}")
-
-
-def _has_index(first):
-    """Whether the cells of the first line name all columns but the first; numbers do so only as pandas counts."""
-    others = first[1:]
-    names = not all(map(_is_number, others)) or others == [str(i) for i in range(len(others))]
-    return bool(others) and not first[0].strip() and names
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

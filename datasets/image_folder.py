@@ -7,6 +7,8 @@ from experiments.own_data import SOURCE, files_below, find, folder_labels
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 COLOURS = {"rgb": "RGB", "grey": "L"}
+SIXTEEN_BITS = ("PNG", "PPM")  # formats whose widest greys have 16 bits, also where pillow gives them 32
+NAMED = 3  # so many of the images that cannot be read
 
 
 def load_data(data_home=None, *, path, size=32, colour="rgb", labels=None, subset=None, subset_seed=0):
@@ -39,7 +41,7 @@ def load_data(data_home=None, *, path, size=32, colour="rgb", labels=None, subse
     FileNotFoundError
         If the folder isn't there.
     ValueError
-        If it has no images, or one cannot be read: it is named.
+        If it has no images, or some cannot be read: the first are named.
     """
     folder = find(path, data_home)
     if not folder.is_dir():
@@ -67,6 +69,8 @@ def load_data(data_home=None, *, path, size=32, colour="rgb", labels=None, subse
 def read_images(paths, size=32, colour="rgb"):
     """Read images and resize them (bilinear, with anti-aliasing), turned as their EXIF data says.
 
+    Greys of 16 bits become greys of 8.
+
     Parameters
     ----------
     paths : list of path-like
@@ -83,7 +87,7 @@ def read_images(paths, size=32, colour="rgb"):
     Raises
     ------
     ValueError
-        If `size` is not positive or a file cannot be read.
+        If `size` is not positive or files cannot be read.
     """
     try:
         from PIL import Image, ImageOps
@@ -93,14 +97,29 @@ def read_images(paths, size=32, colour="rgb"):
     if min(height, width) < 1:
         raise ValueError(f"size must be positive, received {size!r}")
     channels = (3,) if colour == "rgb" else ()
-    images = np.empty((len(paths), height, width, *channels), dtype=np.uint8)
+    images, bad = np.empty((len(paths), height, width, *channels), dtype=np.uint8), []
     for i, path in enumerate(paths):
         try:
             with Image.open(path) as image:
-                image = ImageOps.exif_transpose(image)
+                image = _eight_bits(ImageOps.exif_transpose(image), image.format)
                 image = image.convert("RGBA") if "transparency" in image.info else image
                 image = image.convert(COLOURS[colour])
                 images[i] = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"cannot read the image {path}: {error}") from error
+            bad.append(f"{path} ({error})")
+    if bad:
+        named = "; ".join(bad[:NAMED]) + "; ..." * (len(bad) > NAMED)
+        raise ValueError(f"{len(bad)} of {len(paths)} images cannot be read; mend or remove them: {named}")
     return images
+
+
+def _eight_bits(image, form):
+    """The image, greys of 16 bits as ones of 8, where pillow would clip; without a known white it is refused."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and form in SIXTEEN_BITS):
+        from PIL import Image
+
+        return Image.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        kind = "32-bit integers" if image.mode == "I" else "floating-point numbers"
+        raise ValueError(f"its pixels are {kind}, mode {image.mode!r}; save it with 8 or 16 bits a pixel")
+    return image

@@ -1,10 +1,12 @@
 """The user's own texts: a folder of .txt files, or one file with a text a line, JSON lines or a CSV column."""
 
 import csv
+from pathlib import Path
 
 from experiments.bunch import encode_labels, make_bunch
 from experiments.own_data import SOURCE, files_below, find, folder_labels, split_lines
 from experiments.raw_files import read_json_lines
+from experiments.tables import check_separator, separator
 
 
 def load_data(
@@ -53,64 +55,62 @@ def load_data(
     ValueError
         If there are no texts, a file is not in that encoding, or a key or column is missing.
     """
-    texts, found, filenames = _read_place(find(path, data_home), text_column, label_column, labels, encoding)
+    place = find(path, data_home)
+    if labels and not place.is_dir():
+        raise ValueError(f"labels={labels!r} needs a folder, received the file {place}; use label_column")
+    texts, found, names = read_place(place, text_column, label_column, encoding)
+    found = found if names is None else folder_labels([Path(name) for name in names], labels, place)
+    if not any(text.strip() for text in texts):
+        raise ValueError(f"path must hold texts; {place} has only blank ones ({len(texts)})")
     y, class_names = (None, None) if found is None else encode_labels(found)
-    rows = {"texts": texts, "y": y, "class_names": class_names, "rowwise": filenames}
+    rowwise = {} if names is None else {"filenames": names}
+    rows = {"texts": texts, "y": y, "class_names": class_names, "rowwise": rowwise}
     about = {"description": f"texts of {path}", **SOURCE}
     return make_bunch("text_files", **rows, **about, subset=subset, subset_seed=subset_seed)
 
 
-def read_texts(path, text_column="text", label_column=None, encoding="utf-8-sig"):
-    """Texts, and labels if a column is named, of one file.
+def read_place(place, text_column="text", label_column=None, encoding="utf-8"):
+    """Texts of a file, or of the ``.txt`` files of a folder.
 
     Parameters
     ----------
-    path : Path
-        The file; its ending says how it is read.
-    text_column, label_column : str
-        Keys or columns.
-    encoding : str, default="utf-8-sig"
-        Encoding of all but JSON lines, which are UTF-8.
+    place : Path
+    text_column, label_column, encoding :
+        See `load_data`.
 
     Returns
     -------
     texts : list of str
     labels : list of str or None
+    filenames : list of str, or None of a file
     """
+    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8", "utf_8") else encoding
+    if not place.is_dir():
+        return *_read_file(place, text_column, label_column, encoding), None
+    names = files_below(place, (".txt",))
+    return [_read(place / name, encoding) for name in names], None, [name.as_posix() for name in names]
+
+
+def _read_file(path, text_column, label_column, encoding):
+    """Texts, and labels if a column is named, of one file; JSON lines are UTF-8 whatever the encoding."""
     name = path.name.lower()
     if name.endswith((".jsonl", ".jsonl.gz")):
         rows = read_json_lines(path)
     elif name.endswith((".csv", ".tsv")):
-        rows = _read_table(path, encoding, "\t" if name.endswith(".tsv") else ",")
+        rows = _read_table(path, encoding)
     else:
         if label_column is not None:
             raise ValueError(f"label_column needs .jsonl, .jsonl.gz, .csv or .tsv, received {path.name!r}")
         return split_lines(_read(path, encoding)), None
-    columns = [text_column] if label_column is None else [text_column, label_column]
+    columns = {"text_column": text_column} | ({} if label_column is None else {"label_column": label_column})
     for number, row in enumerate(rows, 1):
-        for column in columns:
+        for option, column in columns.items():
             if row.get(column) is None:
-                raise ValueError(f"{path}, row {number}: no value for {column!r}, received {[k for k in row if k]}")
+                there = [key for key in row if key]
+                remedy = "" if column in there else f"; name one of them: --set data.{option}=NAME"
+                raise ValueError(f"{path}, row {number}: no value for {column!r}, received {there}{remedy}")
     labels = None if label_column is None else [str(row[label_column]) for row in rows]
     return [str(row[text_column]) for row in rows], labels
-
-
-def _read_place(place, text_column, label_column, labels, encoding):
-    """Texts, labels or None, and the names of a folder's files."""
-    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8", "utf_8") else encoding
-    filenames = {}
-    if place.is_dir():
-        names = files_below(place, (".txt",))
-        found = folder_labels(names, labels, place)
-        texts = [_read(place / name, encoding) for name in names]
-        filenames["filenames"] = [name.as_posix() for name in names]
-    elif labels:
-        raise ValueError(f"labels={labels!r} needs a folder, received the file {place}; use label_column")
-    else:
-        texts, found = read_texts(place, text_column, label_column, encoding)
-    if not any(text.strip() for text in texts):
-        raise ValueError(f"path must hold texts; {place} has only blank ones ({len(texts)})")
-    return texts, found, filenames
 
 
 def _read(path, encoding):
@@ -120,10 +120,22 @@ def _read(path, encoding):
         raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}") from error
 
 
-def _read_table(path, encoding, delimiter):
+def _read_table(path, encoding):
     csv.field_size_limit(2**31 - 1)  # the largest that fits a C long everywhere
     try:
         with open(path, newline="", encoding=encoding) as file:
-            return list(csv.DictReader(file, delimiter=delimiter))
+            table = csv.DictReader(file, delimiter=separator(path))
+            check_separator(path, table.fieldnames or [])
+            return [_whole(row, f"{path}, line {table.line_num}") for row in table]
     except (csv.Error, UnicodeDecodeError, LookupError) as error:
         raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}") from error
+
+
+def _whole(row, where):
+    """Refuse a line that has more cells than the header, whose texts would be cut short."""
+    if None in row:
+        cells, advice = len(row) - 1, "a text with a separator in it has to be in quotes"
+        raise ValueError(
+            f"{where} must have {cells} cells like the header, received {cells + len(row[None])}; {advice}"
+        )
+    return row

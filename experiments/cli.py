@@ -17,7 +17,7 @@ from experiments import stage_config
 from experiments.data_home import data_home
 from experiments.own_command import own_config
 from experiments.quiet import without_chatter
-from experiments.run_folder import pending_seeds
+from experiments.run_folder import check_writable, pending_seeds
 from kingdra_cluster.validation import check_ensemble
 
 EPILOG = """examples:
@@ -27,6 +27,11 @@ EPILOG = """examples:
   run_exp.py attack runs/ruc_on_kmeans_digits/seed_0
   run_exp.py report runs/kingdra_ladder_im_digits
   run_exp.py cluster --images photos --n-clusters 12
+"""
+CLUSTER_EPILOG = """settings for tables, commas in a .csv and tabs in a .tsv:
+  --set data.text_column=body        the column (or key of a .jsonl) with the texts (default: text)
+  --set data.label_column=kind       the column with true classes: left out of the rows, and scored against
+  --set data.features=standardize    for columns of different units
 """
 ATTACKS = ("fgsm", "bim", "pgd")
 
@@ -48,11 +53,16 @@ def run_parser():
 
 def cluster_parser():
     """Parser of ``run_exp.py cluster ...``."""
-    parser = argparse.ArgumentParser(prog="run_exp.py cluster", description="Cluster data of your own.")
+    parser = argparse.ArgumentParser(
+        prog="run_exp.py cluster",
+        description="Cluster data of your own.",
+        epilog=CLUSTER_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     items = parser.add_mutually_exclusive_group(required=True)
     items.add_argument("--images", metavar="DIR", help="a folder of images, sub-folders included")
-    items.add_argument("--texts", metavar="FILE", help="a file with a text a line, a table, or a folder of .txt files")
-    items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz or .csv file")
+    items.add_argument("--texts", metavar="FILE", help="a text a line, .csv, .tsv or .jsonl, or a folder of .txt files")
+    items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz, .csv or .tsv file")
     parser.add_argument("--n-clusters", metavar="K", type=_number_or_auto, required=True, help="a number, or 'auto'")
     parser.add_argument("--pixels", action="store_true", help="cluster 32 x 32 grey pixels: no pretrained network")
     _add_run_options(parser)
@@ -84,9 +94,9 @@ def predict_parser():
     parser = argparse.ArgumentParser(prog="run_exp.py predict", description="Label new items with a finished run.")
     parser.add_argument("run", help="folder of a seed, such as runs/kingdra_ladder_im_digits/seed_0")
     items = parser.add_mutually_exclusive_group(required=True)
-    items.add_argument("--texts", metavar="FILE", help="a file with a text a line")
+    items.add_argument("--texts", metavar="FILE", help="a text a line, .csv, .tsv or .jsonl, or a folder of .txt files")
     items.add_argument("--images", metavar="DIR", help="a folder of images")
-    items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz or .csv file")
+    items.add_argument("--array", metavar="FILE", help="rows in a .npy, .npz, .csv or .tsv file")
     parser.add_argument("--out", metavar="CSV", help="file to write (default: standard output)")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     return parser
@@ -201,6 +211,7 @@ def _start(config, args, home):
         print(json.dumps(config, indent=2, ensure_ascii=False))
         return
     folder = Path(args.output or Path("runs", config["name"]))
+    check_writable(folder, "--output")
     pending_seeds(folder, config, args.resume)
     _set_tensorflow_up()
     with without_chatter():

@@ -14,6 +14,15 @@ from experiments.signatures import REQUIRED, ROOT, arguments, check_names, named
 SECTIONS = ("name", "about", "data", "pretext", "cluster", "refine", "seeds")
 VERBOSE = ("pretext.verbose", "cluster.verbose", "refine.verbose")
 SHORT_FOR = {"features": "kind", "pretext": "mode", "refine": "mode"}  # what a text instead of an object says
+OF_KIND = {  # of the data's options, which have no estimator to check them before any data is loaded
+    "path": (str, "a text, or a list of texts"),
+    "labels_path": (str | None, "a text or null"),
+    "text_column": (str, "a text"),
+    "label_column": (str | int | None, "a name, a number or null"),
+    "key": (str, "a text"),
+    "labels_key": (str, "a text"),
+    "encoding": (str, "a text"),
+}
 NOT_COMPARED = ("name", "about", "seeds", "cluster.n_jobs", *VERBOSE)  # these change no number of a run
 
 
@@ -167,6 +176,11 @@ def _data(section):
         value = result.get(key, lowest)
         if value not in otherwise and (isinstance(value, bool) or not isinstance(value, int) or value < lowest):
             raise ValueError(f"data ({name}): {key} has to be an integer of at least {lowest}; got {value!r}.")
+    for key, (kinds, expected) in OF_KIND.items():
+        value = result.get(key)
+        parts = value if key == "path" and isinstance(value, list) else [value]
+        if key in options and not all(isinstance(one, kinds) and not isinstance(one, bool) for one in parts):
+            raise ValueError(f"data ({name}): {key} has to be {expected}; got {value!r}.")
     return {**result, "features": _features(features)}
 
 

@@ -8,6 +8,8 @@ import inspect
 import sys
 from pathlib import Path
 
+from sklearn.utils import Bunch
+
 from experiments.signatures import nearest
 
 FOLDER = Path(__file__).resolve().parent.parent / "datasets"
@@ -87,7 +89,11 @@ def load(name, data_home=None, **options):
     missing = [key for key in valid if parameters[key].default is inspect.Parameter.empty and key not in options]
     if missing:
         raise ValueError(f"data set {name!r} needs the option {missing[0]!r}; it takes {', '.join(valid)}")
-    return load_data(data_home, **options)
+    bunch = load_data(data_home, **options)
+    if not isinstance(bunch, Bunch):
+        wanted, kind = "the Bunch of experiments.bunch.make_bunch", type(bunch).__name__
+        raise TypeError(f"load_data of {FOLDER.name}/{name}.py must return {wanted}, received {kind}")
+    return bunch
 
 
 def _hint(name, valid):

@@ -111,7 +111,7 @@ def judged(truth, labels, probabilities, sure, names):
 
 def histogram(confidence, sure, n_bins=20):
     """Rows by confidence, those with a pseudo-label and those without."""
-    edges = np.linspace(0, 1, n_bins + 1)
+    confidence, edges = np.clip(confidence, 0, 1), np.linspace(0, 1, n_bins + 1)  # float32 may round to more than 1
     return {
         "sure": np.histogram(confidence[sure], edges)[0].tolist(),
         "unsure": np.histogram(confidence[~sure], edges)[0].tolist(),

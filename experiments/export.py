@@ -66,12 +66,15 @@ def make_front(features, item_shape):
 
     if features.kind == "tfidf":
         return _tfidf(features)
-    if features.kind not in ("none", "flatten"):
+    if features.kind not in ("none", "flatten", "standardize"):
         raise ValueError(f"features of kind {features.kind!r} cannot be exported; export a model of rows from Python.")
     items = keras.Input(tuple(item_shape), name="items")
     rows = keras.layers.Flatten()(items) if len(item_shape) > 1 else items
     if getattr(features, "divide_by", None) is not None:
         rows = rows / float(features.divide_by)
+    if features.kind == "standardize":
+        mean, scale = features.arrays["mean"], features.arrays["scale"]
+        rows = keras.layers.Normalization(mean=mean, variance=scale**2)(rows)
     return keras.Model(items, keras.layers.Identity()(rows))
 
 

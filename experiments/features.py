@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from experiments.feature_base import ARRAYS_FILE, DESCRIPTION_FILE, Features, check_item_shape, numeric_items
 from experiments.pretrained import ResNet50
@@ -84,7 +85,52 @@ class Flatten(Identity):
         return X if self.divide_by is None else X.astype(np.float32) / np.float32(self.divide_by)
 
 
-FEATURES = {"none": Identity, "flatten": Flatten, "tfidf": Tfidf, "resnet50": ResNet50}
+class Standardize(Flatten):
+    """Flat rows whose columns have mean 0 and standard deviation 1: for tables whose columns have different units.
+
+    Examples
+    --------
+    >>> Standardize().fit_transform(np.array([[0, 1000], [2, 3000]])).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+
+    kind = "standardize"
+
+    def __init__(self):
+        super().__init__()
+
+    def fit_transform(self, items):
+        """Learn mean and standard deviation of each column and return the rows.
+
+        Parameters
+        ----------
+        items : Bunch or array of shape (n, ...)
+            Dense numeric rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n, d), float32
+            Columns that do not vary are 0.
+        """
+        self.state = {"item_shape": list(numeric_items(items, self.kind).shape[1:])}
+        X = self._flat(items)
+        mean, spread = np.mean(X, axis=0, dtype=np.float64), np.std(X, axis=0, dtype=np.float64)
+        varies = spread > 100 * np.finfo(float).eps * np.abs(mean)  # more than rounding
+        self.arrays = {"mean": mean, "scale": np.where(varies, spread, 1.0)}
+        return self.transform(items)
+
+    def transform(self, items):
+        """Return rows of shape (n, d), measured by the mean and deviation of those seen when fitting."""
+        return ((self._flat(items) - self.arrays["mean"]) / self.arrays["scale"]).astype(np.float32)
+
+    def _flat(self, items):
+        X = super().transform(items)
+        if sparse.issparse(X):
+            raise ValueError(f"features of kind {self.kind!r} need dense rows, received a sparse matrix; use 'none'")
+        return X
+
+
+FEATURES = {"none": Identity, "flatten": Flatten, "standardize": Standardize, "tfidf": Tfidf, "resnet50": ResNet50}
 
 
 def make_features(kind=None, **options):

@@ -161,7 +161,8 @@ def cluster_sizes(labels, sure, n_clusters):
     if n_clusters <= NAMED:
         axes.set_xticks(x, [str(c) for c in order], fontsize=8)
     where = "cluster, largest first" if n_clusters <= NAMED else "rank of the cluster, largest first"
-    axes.set(title=f"Size of the {n_clusters} clusters ({np.sum(sizes == 0)} empty)", xlabel=where, ylabel="rows")
+    which = "cluster" if n_clusters == 1 else f"{n_clusters} clusters"
+    axes.set(title=f"Size of the {which} ({np.sum(sizes == 0)} empty)", xlabel=where, ylabel="rows")
     axes.grid(visible=False, axis="x")
     if sure is not None:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
@@ -172,7 +173,7 @@ def confidences(confidence, sure, labels, truth=None):
     """Histogram of confidence and, where the truth is known, the accuracy at each confidence."""
     figure = Figure(figsize=(6.4 if truth is None else 9.0, 3.8), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, 1 if truth is None else 2))
-    bins = np.linspace(0, 1, 21)
+    confidence, bins = np.clip(confidence, 0, 1), np.linspace(0, 1, 21)  # float32 may round to more than 1
     if sure is None:
         panels[0].hist(confidence, bins, color=BLUE)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data_warnings import warn_of_wordless
 from experiments.own_data import files_below
 from experiments.run_folder import write_text
 from kingdra_cluster.persistence import read_json
@@ -40,7 +41,9 @@ def check_folder(folder):
 
 
 def predict(folder, kind, source, out=None):
-    """Label items and write ``row,label,confidence`` lines, for images also their file names.
+    """Label items and write ``row,label,confidence`` lines, for images and a folder's texts also their file names.
+
+    The confidence of a text without any known word is left blank.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def predict(folder, kind, source, out=None):
     kind : {"texts", "images", "array"}
         What `source` holds.
     source : path-like
-        File of texts or rows, or folder of images.
+        File or folder of texts, folder of images or file of rows.
     out : path-like, optional
         CSV file to write; standard output by default.
 
@@ -70,18 +73,21 @@ def predict(folder, kind, source, out=None):
     if not Path(source).exists():
         raise FileNotFoundError(f"--{kind}: there is no {source}.")
     features = load_features(Path(folder) / "features")
-    item_shape = read_json(Path(folder) / "manifest.json")["data"]["item_shape"]
-    items, names = READERS[kind](Path(source), item_shape, read_json(Path(folder) / "config.json")["data"])
+    about = read_json(Path(folder) / "manifest.json")["data"]
+    items, names = READERS[kind](Path(source), about, read_json(Path(folder) / "config.json")["data"])
     from experiments.stages import load_stages
 
-    stages = load_stages(folder, features.transform(items))
+    rows = features.transform(items)
+    wordless = warn_of_wordless(features, rows)
+    stages = load_stages(folder, rows)
     probabilities = stages.answer.predict_proba(stages.rows(stages.last))
     labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["row", "label", "confidence", *(["file"] if names else [])])
     for row, label in enumerate(labels):
-        writer.writerow([row, label, f"{confidence[row]:.6f}", *([names[row]] if names else [])])
+        sure = "" if wordless[row] else f"{confidence[row]:.6f}"
+        writer.writerow([row, label, sure, *([names[row]] if names else [])])
     if out is None:
         sys.stdout.write(buffer.getvalue())
     else:
@@ -89,25 +95,22 @@ def predict(folder, kind, source, out=None):
     return labels
 
 
-def read_texts(path, item_shape, section):
-    """Texts of a file, read as the run read its own: one a line, or an entry of JSON lines or of a table."""
+def read_texts(path, about, section):
+    """Texts of a file or folder, read as the run read its own; of a folder also the names of its files."""
     from experiments.datasets import load_module
 
-    if path.is_dir():
-        raise ValueError(f"--texts has to be a file of texts; {path} is a folder.")
-    options = {"text_column": section.get("text_column") or "text"}
-    if str(section.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8", "utf_8"):
-        options["encoding"] = section["encoding"]
-    texts, _ = load_module("text_files").read_texts(path, **options)
+    options = {key: section[key] for key in ("text_column", "encoding") if section.get(key)}
+    texts, _, names = load_module("text_files").read_place(path, **options)
     if not texts:
         raise ValueError(f"{path} holds no text.")
-    return texts, None
+    return texts, names
 
 
-def read_images(path, item_shape, section):
+def read_images(path, about, section):
     """Images of a folder in the size and colours that the model was trained on, and their names."""
     from experiments.datasets import load_module
 
+    item_shape = about["item_shape"]
     if len(item_shape) not in (2, 3):
         raise ValueError(f"--images: the model was trained on items of shape {tuple(item_shape)}, not on images.")
     module = load_module("image_folder")
@@ -119,26 +122,36 @@ def read_images(path, item_shape, section):
     return images.reshape(len(names), *item_shape), names
 
 
-def read_array(path, item_shape, section):
-    """Rows of a ``.npy`` file, of the array X of a ``.npz`` file, of a saved sparse matrix or of a table of numbers."""
+def read_array(path, about, section):
+    """Rows of a ``.npy`` file, of the array X of a ``.npz`` file, of a saved sparse matrix or of a table of numbers.
+
+    The columns of a table with a header are found by their names, where the run's own had some.
+    """
     from scipy import sparse
 
-    from experiments.datasets import load_module
     from experiments.raw_files import load_npy, read_arrays
+    from experiments.tables import read_table
 
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return load_npy(path), None
     if suffix in (".csv", ".tsv"):
-        return load_module("arrays").read_csv(path, section.get("label_column"), item_shape[0])[0], None
+        return read_table(path, section.get("label_column"), _columns(about))[0], None
     if suffix != ".npz":
         raise ValueError(f"--array expects a .npy, .npz, .csv or .tsv file; got {path.name!r}.")
     arrays = read_arrays(path)
     if {"indptr", "indices", "data", "shape"} <= set(arrays):
         return sparse.csr_matrix(sparse.load_npz(path)), None
-    if "X" not in arrays and len(arrays) != 1:
-        raise ValueError(f"--array: {path} has to hold an array named 'X'; it holds {', '.join(sorted(arrays))}.")
-    return np.asarray(arrays.get("X", next(iter(arrays.values())))), None
+    key = section.get("key") or "X"
+    if key not in arrays and len(arrays) != 1:
+        raise ValueError(f"--array: {path} has to hold an array named {key!r}; it holds {', '.join(sorted(arrays))}.")
+    return np.asarray(arrays[key] if key in arrays else next(iter(arrays.values()))), None
+
+
+def _columns(about):
+    """Names of the columns that the model was trained on, or how many there are where names don't tell them apart."""
+    names, shape = about.get("feature_names") or [], about["item_shape"]
+    return names if names and len(set(names)) == len(names) else (shape[0] if shape else None)
 
 
 READERS = {"texts": read_texts, "images": read_images, "array": read_array}

@@ -225,7 +225,8 @@ def build_resnet50(size, weights="imagenet", seed=0):
         return keras.applications.ResNet50(weights=weights, **options)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         folder = os.environ.get("KERAS_HOME", "~/.keras")
-        remedy = f"Put {WEIGHTS_FILE} (of keras-applications) into {folder}/models"
+        remedy = f"Put {WEIGHTS_FILE} (of keras-applications) into {folder}/models, "
+        remedy += "or cluster small grey pixels instead, without any download: run_exp.py cluster --images DIR --pixels"
         raise DataUnavailable(f"the ImageNet weights of ResNet-50 could not be loaded: {error}", remedy) from error
 
 

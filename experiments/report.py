@@ -144,6 +144,7 @@ def page(seed, summary):
         ("trust", "Trust", parts.trust(seed)),
         ("made", "How it was made", parts.made(seed)),
     ]
+    sections = [section for section in sections if section[2]]
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in sections)
     about = f'<p class="note">{escape(seed.config["about"])}</p>' if seed.config["about"] else ""
     body = "".join(f'<section id="{key}">{content}</section>' for key, _, content in sections)

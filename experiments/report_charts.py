@@ -3,9 +3,12 @@
 import numpy as np
 
 from experiments.svg import (
+    LETTER,
+    MARGIN,
     WIDTH,
     circle,
     colour,
+    counted,
     drawing,
     legend,
     line,
@@ -38,7 +41,7 @@ def rounds_chart(series, n_rounds, shaded=None):
     chart : str
         HTML: the drawing and its legend.
     """
-    left, right, top, bottom = 34, WIDTH - 12, 12, 190
+    left, right, top, bottom = MARGIN, WIDTH - 12, 12, 190
 
     def at(index, share=0.0):
         x = (left + right) / 2 if n_rounds == 1 else left + 14 + (right - left - 28) * index / (n_rounds - 1)
@@ -66,12 +69,14 @@ def size_bars(sizes, sure, names, tells_sure=True, limit=BARS):
     """Rows of each cluster, the largest first, and how many of them are sure, where the method tells."""
     order = [int(c) for c in np.argsort(-np.asarray(sizes), kind="stable")[:limit]]
     shown = {cluster: shorten(names[cluster], 16) for cluster in order}
-    largest, left, right = max(*sizes, 1), 14 + 6 * max(map(len, shown.values())), WIDTH - 48
+    largest, left, right = max(*sizes, 1), 14 + LETTER * max(map(len, shown.values())), WIDTH - 48
     body = []
     for index, cluster in enumerate(order):
         y = 6 + 18 * index
         whole, part = ((right - left) * value / largest for value in (sizes[cluster], sure[cluster]))
-        hint = f"{names[cluster]}: {sizes[cluster]:,} rows" + (f", {sure[cluster]:,} sure" if tells_sure else "")
+        hint = f"{names[cluster]}: {counted(sizes[cluster], 'row')}" + (
+            f", {sure[cluster]:,} sure" if tells_sure else ""
+        )
         body.append(text(left - 6, y + 10, shown[cluster], "end"))
         body += [rect("pale", left, y, whole, 13, hint), rect("fill c0", left, y, part, 13, hint)]
         body.append(text(left + whole + 5, y + 10, f"{sizes[cluster]:,}"))
@@ -89,7 +94,7 @@ def confidence_bars(counts, tells_sure=True):
     body += [text(left - 5, y + 4, f"{value:,}", "end") for y, value in ((bottom, 0), (top, largest))]
     for k, (low, high) in enumerate(zip(sure, unsure, strict=True)):
         hint = f"{100 * k / n_bins:.0f} to {100 * (k + 1) / n_bins:.0f} %: "
-        hint += f"{low:,} sure rows, {high:,} unsure" if tells_sure else f"{low:,} rows"
+        hint += f"{counted(low, 'sure row')}, {high:,} unsure" if tells_sure else counted(low, "row")
         x, y = left + k * width + 1, bottom - low * unit
         body.append(rect("fill c0", x, y, width - 2, low * unit, hint))
         body.append(rect("pale", x, y - high * unit, width - 2, high * unit, hint))
@@ -100,12 +105,12 @@ def confidence_bars(counts, tells_sure=True):
 
 def reliability_chart(table):
     """Accuracy by confidence; the area of a dot says how many rows."""
-    left, right, top, bottom = 34, WIDTH - 12, 12, 250
+    left, right, top, bottom = MARGIN, WIDTH - 12, 12, 250
     body = [*percent_grid(left, right, top, bottom), line("guide", (left, bottom), (right, top))]
     most, points, dots = max(table["rows"]), [], []
     for sure, accuracy, rows in zip(table["confidence"], table["accuracy"], table["rows"], strict=True):
         points.append((left + (right - left) * sure, bottom - (bottom - top) * accuracy))
-        hint = f"{rows:,} rows: {100 * sure:.1f} % sure, {100 * accuracy:.1f} % right"
+        hint = f"{counted(rows, 'row')}: {100 * sure:.1f} % sure, {100 * accuracy:.1f} % right"
         dots.append(circle("dot c2", *points[-1], 3 + 6 * np.sqrt(rows / most), hint))
     body += [polyline("line c2", points), *dots, *_confidence_axis(left, right, bottom)]
     entries = [("c2", "share of these rows that is right"), ("guide", "as right as sure")]
@@ -136,7 +141,7 @@ def core_drawing(graph):
     ]
     for place, rows, core, cluster in zip(xy, counts, graph["cores"], clusters, strict=True):
         where = f"sure rows of cluster {cluster}" if core >= 0 else "not sure"
-        hint = f"{rows:,} rows with the same label from each of {members} members: {where}"
+        hint = f"{counted(rows, 'row')} with the same label from each of {members} members: {where}"
         style = f"dot {colour(cluster)}" if core >= 0 else "hollow"
         body.append(circle(style, *place, 2.5 + 11 * np.sqrt(rows / counts.max()), hint))
     largest = [max(np.flatnonzero(clusters == c), key=counts.__getitem__) for c in np.unique(clusters)]
@@ -148,7 +153,7 @@ def confusion_matrix(table, order, classes):
     """Share of each class that went to each cluster, as shaded cells."""
     n_columns, few = len(order), max(len(table), len(order)) <= FEW
     names = [shorten(name, 15) for name in classes]
-    cell, left, top = (26, 16 + 6 * max(map(len, names)), 22) if few else (11, 8, 8)
+    cell, left, top = (26, 16 + LETTER * max(map(len, names)), 22) if few else (11, 8, 8)
     width, height = left + cell * n_columns + 6, top + cell * len(table) + 22
     body = []
     for i, row in enumerate(table):
@@ -161,7 +166,7 @@ def confusion_matrix(table, order, classes):
             if few and share >= 1:
                 body.append(text(x + cell / 2, y + 17, f"{share:.0f}", "middle", "dark" if share > 60 else "cell"))
     body += [text(left + cell * (j + 0.5), top - 7, c, "middle") for j, c in enumerate(order)] if few else []
-    body.append(text(width - 6, height - 7, "clusters, in the order of their classes", "end"))
+    body.append(text(8, height - 7, "clusters, in the order of their classes"))
     width = max(width, WIDTH)
     least, most = (0 if width <= WIDTH else min(width, 760)), 1.5 * width
     drawn = drawing(height, body, "Classes by cluster", width)

@@ -18,7 +18,7 @@ from experiments.report_charts import (
 )
 from experiments.run_folder import METHODS
 from experiments.stage_config import stage_names
-from experiments.svg import legend
+from experiments.svg import counted, legend
 from kingdra_cluster.progress import duration
 
 SCORES = ("acc", "nmi", "ari")
@@ -36,13 +36,15 @@ def result(seed, summary):
         shown.append((percent(metrics["coverage"]), "of the rows are sure: they have a pseudo-label"))
     if "agreement" in metrics:
         shown.append((percent(metrics["agreement"]), "agreement of two members"))
-    shown.append((f"{metrics['rows']:,}", f"rows of {metrics['columns']:,} columns"))
-    shown.append((f"{metrics['clusters']} of {seed.exhibits['n_clusters']}", "clusters have rows"))
+    shown.append((f"{metrics['rows']:,}", f"rows of {counted(metrics['columns'], 'column')}"))
+    of_all = seed.exhibits["n_clusters"]
+    shown.append((f"{metrics['clusters']} of {of_all}", "cluster has rows" if of_all == 1 else "clusters have rows"))
     if "interval" in metrics:
         low, high = metrics["interval"]
         shown.append((f"{metrics['estimated_clusters']}", f"clusters estimated: from {low} to {high}"))
     if "rounds" in metrics:
-        shown.append((f"{metrics['rounds']}", f"rounds, {metrics['supervised_rounds']} with pseudo-labels"))
+        number, words = counted(metrics["rounds"], "round").split()
+        shown.append((number, f"{words}, {metrics['supervised_rounds']} with pseudo-labels"))
     shown.append((duration(metrics["seconds"]), "of training"))
     facts = "".join(f"<div><b>{escape(value)}</b><span>{escape(words)}</span></div>" for value, words in shown)
     return f'<div class="facts">{facts}</div>' + _scores(seed, summary)
@@ -162,7 +164,7 @@ def maps(seed):
             '<div class="card"><h2>Cores of the similarity graph</h2><p class="note">A circle is a set of rows to '
             f"which each of the {graph['n_members']} members gives one label; a line joins circles on which members "
             "agree. Coloured: sure after the last round. "
-            f"{graph['tuples']:,} circles in all, the largest drawn.{left_out}</p>"
+            f"{counted(graph['tuples'], 'circle')} in all, the largest drawn.{left_out}</p>"
             f"{core_drawing(graph)}{legend([('c0', 'sure, by cluster'), ('hollow', 'unsure')])}</div>"
         )
     return f'<div class="cards">{"".join(boxes)}</div>'
@@ -181,7 +183,9 @@ def clusters(seed):
 
 
 def doubtful(seed):
-    """The rows of the whole set whose two likeliest clusters are closest."""
+    """The rows of the whole set whose two likeliest clusters are closest; nothing where there is but one cluster."""
+    if seed.exhibits["n_clusters"] == 1:
+        return ""
     found, kind = seed.exhibits["doubtful"], seed.exhibits["kind"]
     if kind == "vectors":
         names = ["row", "likeliest cluster", "second", "difference"]
@@ -190,8 +194,8 @@ def doubtful(seed):
         inside = "".join(item(one, seed) for one in found)
         inside = image_grid(inside, seed, "large") if kind == "images" else inside
     return (
-        '<div class="card"><h2>Most doubtful rows</h2><p class="note">Their two likeliest clusters are almost as '
-        f"likely as each other: look at these first.</p>{inside}</div>"
+        '<div class="card"><h2>Most doubtful rows</h2><p class="note">The rows whose two likeliest clusters are '
+        f"closest: look at these first.</p>{inside}</div>"
     )
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data_warnings import warn_of_units, warn_of_wordless
 from experiments.exhibits import write_exhibits
 from experiments.measure import measure
 from experiments.report import write_report
 from experiments.run_folder import (
     HistoryWriter,
+    check_finished,
     pending_seeds,
     seed_folder,
     summarize,
@@ -20,7 +22,7 @@ from experiments.run_folder import (
 )
 from experiments.stage_config import is_kingdra
 from experiments.stages import check_stages, run_stages
-from kingdra_cluster.persistence import read_json
+from kingdra_cluster.persistence import data_hash, manifest, read_json
 
 MEMBERS_NOTE = "mean member and aligned ensemble: after round {}, the last without pseudo-labels, so without the graph"
 
@@ -82,8 +84,8 @@ def prepare(section, data_home=None):
     X = features.fit_transform(bunch)
     item_shape = [] if texts is not None else list(bunch.X.shape[1:])
     about = {"name": section["name"], "rows": X.shape[0], "columns": list(X.shape[1:]), "item_shape": item_shape}
-    about.update({key: bunch[key] for key in ("source", "verified") if key in bunch})
     named = {key: bunch.get(key) for key in ("filenames", "feature_names")}
+    about.update({key: bunch[key] for key in ("source", "verified", "feature_names") if key in bunch})
     return Prepared(X, bunch.y, bunch.class_names, images, features, about, texts=texts, **named)
 
 
@@ -118,16 +120,21 @@ def run(config, folder, *, data_home=None, resume=False, visualize_prototypes=Fa
     seeds = pending_seeds(folder, config, resume)
     if seeds:
         check_stages(config, data_home)
-        data = prepare(config["data"], data_home)
+    data = prepare(config["data"], data_home)
+    data.about["sha256"] = data_hash(data.X)
+    check_finished(folder, config["seeds"], data.about["sha256"])
+    if seeds:
         _check_images(config, data.X)
+        warn_of_wordless(data.features, data.X)
+        warn_of_units(data.X, data.feature_names)
         shape = " x ".join(f"{size:,}" for size in data.X.shape)
-        print(f"{config['name']}: {shape}, {config['cluster']['n_clusters']} clusters, seeds {config['seeds']}")
+        count = config["cluster"]["n_clusters"]
+        print(f"{config['name']}: {shape}, {count} cluster{'s' * (count != 1)}, seeds {config['seeds']}")
         for seed in seeds:
             run_seed(config, data, seed_folder(folder, seed), seed, data_home)
     if visualize_prototypes:
         from experiments.prototypes import show_prototypes
 
-        data = data if seeds else prepare(config["data"], data_home)
         for seed in config["seeds"]:
             show_prototypes(seed_folder(folder, seed), data, seed)
     summary = summarize(folder)
@@ -184,10 +191,7 @@ def _run_stages(config, data, folder, seed, data_home):
 
 def _write_identity(folder, config, data, seed):
     """Write config and manifest; a resumed seed must have the same data, and keeps the manifests it ran with before."""
-    from kingdra_cluster.persistence import data_hash, manifest
-
     path = folder / "manifest.json"
-    data.about.setdefault("sha256", data_hash(data.X))
     cluster = config["cluster"]
     threads = {"per_member": cluster.get("threads_per_member"), "n_jobs": cluster.get("n_jobs")}
     content = manifest(seed=seed, threads=threads, data=data.about, config=config)

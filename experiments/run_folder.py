@@ -7,6 +7,7 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,27 @@ METHODS = {
 def seed_folder(folder, seed):
     """Folder of one seed of a run."""
     return Path(folder) / f"seed_{seed}"
+
+
+def check_writable(folder, option):
+    """Refuse a folder that is a file, or that could not be made or written.
+
+    Parameters
+    ----------
+    folder : path-like
+    option : str
+        Where it was given, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is; the message names what stands in the way.
+    """
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{option} must be a folder, received {folder}: {there} is a file; give another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{option} must be a folder to write to, received {folder}: {there} cannot be written.")
 
 
 def pending_seeds(folder, config, resume):
@@ -61,6 +83,33 @@ def pending_seeds(folder, config, resume):
         there = seed_folder(folder, started[0])
         raise ValueError(f"{there} exists: go on with --resume, or give another folder with --output.")
     return [seed for seed in config["seeds"] if not (seed_folder(folder, seed) / "metrics.json").exists()]
+
+
+def check_finished(folder, seeds, sha256):
+    """Print which seeds are finished and kept, and refuse to go on with a folder whose finished seeds saw other data.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the run.
+    seeds : list of int
+        Those of the configuration.
+    sha256 : str
+        Hash of the rows that the run has now.
+
+    Raises
+    ------
+    ValueError
+        If the manifest of a finished seed, also of one that is not asked for, has another hash.
+    """
+    for path in sorted(Path(folder).glob("seed_*/metrics.json")):
+        before = read_json(path.parent / "manifest.json")["data"].get("sha256", sha256)
+        if before != sha256:
+            advice = "give another folder with --output"
+            raise ValueError(f"{path.parent} was made from other data (sha256 differs); {advice}.")
+    for seed in seeds:
+        if (seed_folder(folder, seed) / "metrics.json").exists():
+            print(f"seed {seed} is finished, kept")
 
 
 def write_json(path, content, indent=2):

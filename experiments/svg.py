@@ -8,6 +8,8 @@ from html import escape
 import numpy as np
 
 WIDTH = 360
+MARGIN = 40  # left of a grid of percentages: room for "100%" in the wider of the usual fonts
+LETTER = 7  # a letter of a name, in such a font
 N_COLOURS = 8  # classes c0 ... c7 of the style sheet; they repeat
 
 
@@ -68,6 +70,11 @@ def shorten(name, length):
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
+def counted(number, noun):
+    """A number and what it counts: ``"1 row"``, ``"1,200 rows"``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def percent_grid(left, right, top, bottom):
     """Horizontal lines at quarters, with their percentages on the left."""
     grid = []
@@ -100,7 +107,7 @@ def tags(points, groups, names, size, limit=40):
         return []
     middles = np.array([np.median(points[groups == group], axis=0) for group in found])
     labels = [shorten(names[int(group)], 14) for group in found]
-    half = np.array([[3.3 * len(label) + 5, 8] for label in labels])
+    half = np.array([[LETTER / 2 * len(label) + 6, 8] for label in labels])
     places, leads, boxes = spread(middles, half, size), [], []
     for place, middle, label, (w, h), group in zip(places, middles, labels, half, found, strict=True):
         if np.abs(place - middle).max() > 8:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import tempfile
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -44,18 +45,27 @@ class StoredArrays(dict):
 def replacing(path):
     """Yield a temporary path beside ``path``; move it there only if the block ends without an error.
 
+    A symbolic link stays one: the file that it leads to is replaced.  What is no regular file, such as a pipe or a
+    device, cannot be replaced without harm, and is written to.
+
     Raises
     ------
     OSError
         If the disk is full, or for what else the system refuses; it names ``path``.
     """
     path = Path(path)
+    special = path.exists() and not path.is_file()
+    path = path if special else Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
+    folder = None if special else path.parent
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=UNFINISHED, suffix=path.suffix)
     os.close(handle)
     try:
         with naming(path):
             yield Path(temporary)
+        if special:
+            _write_to(path, temporary)
+            return
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -63,6 +73,13 @@ def replacing(path):
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _write_to(path, temporary):
+    """Copy a temporary file to what is no regular file, and remove it."""
+    with naming(path), open(temporary, "rb") as written, open(path, "wb") as target:
+        shutil.copyfileobj(written, target)
+    Path(temporary).unlink()
 
 
 @contextmanager

@@ -147,3 +147,11 @@ def test_labels_are_numbered_by_their_sorted_values():
     y, names = encode_labels([3, 1, 3])
     assert y.tolist() == [1, 0, 1]
     assert names == ["1", "3"]
+
+
+def test_what_is_no_bunch_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(load_module("digits"), "load_data", lambda data_home=None: (np.zeros((3, 2)), None))
+    with pytest.raises(
+        TypeError, match=r"load_data of datasets/digits\.py must return the Bunch of .*make_bunch, received tuple"
+    ):
+        load("digits")

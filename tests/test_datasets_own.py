@@ -74,54 +74,6 @@ def test_sparse_matrices_and_mixed_spaces(home):
     assert load("arrays", home, path=["s.npz", "d.npy"]).X.shape == (6, 6)
 
 
-@pytest.mark.parametrize("header", [True, False])
-@pytest.mark.parametrize("suffix", ["csv", "tsv"])
-def test_csv_with_a_label_column(home, header, suffix):
-    lines = ["height,kind,width"] * header + ['1.5,"a, b",2', "3,c,-4e1", "5,c,6"]
-    if suffix == "tsv":
-        lines = ["\t".join(line.replace('"a, b"', "a; b").split(",")) for line in lines]
-    (home / f"t.{suffix}").write_text("\n".join(lines) + "\n")
-    bunch = load("arrays", home, path=f"t.{suffix}", label_column="kind" if header else 1)
-    assert bunch.X.tolist() == [[1.5, 2], [3, -40], [5, 6]]
-    assert bunch.y.tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize("labels", [None, "y", 3])
-def test_the_index_of_a_table_is_no_feature(home, labels):
-    for names in (",a,b,y", " ,0,1,y"):
-        (home / "t.csv").write_text(f"{names}\n0,1.5,2,7\n1,3,4,8\n", encoding="utf-8")
-        bunch = load("arrays", home, path="t.csv", label_column=labels)
-        expected = [[1.5, 2.0, 7.0], [3.0, 4.0, 8.0]]
-        np.testing.assert_array_equal(bunch.X, np.array(expected)[:, : 3 if labels is None else 2])
-
-
-def test_csv_of_numbers_alone(home):
-    for text in ("1,2\n3,4\n", "a,b\n1,2\n3,4", "\ufeff1,2\r\n3,4\r\n"):
-        (home / "t.csv").write_text(text, encoding="utf-8")
-        bunch = load("arrays", home, path="t.csv")
-        assert bunch.X.tolist() == [[1, 2], [3, 4]]
-        assert bunch.y is None
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "message"),
-    [
-        (",2,3\n4,5,6\n", {}, r"t\.csv must hold numbers"),
-        ("1,2\n3,x\n", {}, r"t\.csv must hold numbers.*row 1, column 2"),
-        ("1,2\n3\n", {}, r"t\.csv must hold numbers"),
-        ("a,b\n1,2\n3,4\n", {"label_column": "c"}, r"label_column must be a column of .*\['a', 'b'\]"),
-        ("1,2\n3,4\n", {"label_column": 2}, "label_column must be a column of"),
-        ("a\nx\ny\n", {"label_column": "a"}, "must have a column of numbers"),
-        ("", {}, "must have a column of numbers"),
-        ("1,2\n", {}, "at least 2 rows"),
-    ],
-)
-def test_bad_tables_are_named(home, text, options, message):
-    (home / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        load("arrays", home, path="t.csv", **options)
-
-
 def test_bad_arrays_are_named(home):
     for name, array in (("one", np.zeros(3)), ("text", np.array([["a"], ["b"]])), ("a", np.eye(3)), ("b", np.eye(2))):
         np.save(home / f"{name}.npy", array)
@@ -169,8 +121,39 @@ def test_bad_image_folders_are_named(home):
             load("image_folder", home, **options)
     for content in (b"no image", (home / "own" / "a.png").read_bytes()[:45]):
         (home / "own" / "broken.png").write_bytes(content)
-        with pytest.raises(ValueError, match=r"cannot read the image .*broken\.png"):
+        with pytest.raises(ValueError, match=r"1 of \d images cannot be read; mend or remove them: .*broken\.png \("):
             load("image_folder", home, path="own")
+    for i in range(4):
+        (home / "own" / f"0 {i}.png").write_bytes(b"no image")
+    with pytest.raises(
+        ValueError, match=r"5 of \d images cannot be read.*: .*0 0\.png.*; .*0 1.*; .*0 2\.png.*; \.\.\.$"
+    ):
+        load("image_folder", home, path="own")
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif", "big.tif", "grey.ppm"])
+def test_greys_of_16_bits_keep_their_shades(home, name):
+    image = pytest.importorskip("PIL.Image")
+    greys = np.repeat(257 * np.arange(0, 256, 5, dtype="uint16")[None], 4, axis=0)
+    folder = home / "own"
+    write_images(folder, ["other.png"])
+    if name.endswith("ppm"):
+        (folder / name).write_bytes(b"P5\n52 4\n65535\n" + greys.astype(">u2").tobytes())
+    else:
+        image.fromarray(greys.astype(">u2" if name == "big.tif" else "uint16")).save(folder / name)
+    for colour in ("grey", "rgb"):
+        bunch = load("image_folder", home, path="own", size=[4, 52], colour=colour)
+        found = bunch.X[bunch.filenames.index(name)]
+        np.testing.assert_array_equal(found[0].reshape(52, -1)[:, 0], greys[0] // 257)
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [("float32", "F"), ("int32", "I")])
+def test_pixels_without_a_known_white_are_refused(home, dtype, mode):
+    image = pytest.importorskip("PIL.Image")
+    write_images(home / "own", ["other.png"])
+    image.fromarray(np.full((4, 4), 70000, dtype)).save(home / "own" / "wide.tif")
+    with pytest.raises(ValueError, match=rf"1 of 2 images cannot be read.*wide\.tif \(its pixels are .*mode '{mode}'"):
+        load("image_folder", home, path="own")
 
 
 def test_odd_images_are_read(home):
@@ -215,8 +198,10 @@ def test_texts_from_json_lines_and_tables(home):
         assert bunch.texts == [row["body"] for row in rows]
         assert bunch.y.tolist() == [1, 0]
         assert load("text_files", home, path=name, text_column="body").y is None
-        with pytest.raises(ValueError, match=r"row 1: no value for 'text', received \["):
+        with pytest.raises(ValueError, match=r"row 1: no value for 'text', received \[.*--set data.text_column=NAME"):
             load("text_files", home, path=name)
+        with pytest.raises(ValueError, match=r"row 1: no value for 'class', received \[.*--set data.label_column=NAME"):
+            load("text_files", home, path=name, text_column="body", label_column="class")
 
 
 def test_bad_texts_are_named(home):
@@ -224,12 +209,16 @@ def test_bad_texts_are_named(home):
     (home / "none.txt").touch()
     (home / "blank.txt").write_text("\n \n\n")
     (home / "one.txt").write_text("only one")
+    (home / "cut.csv").write_text("text,kind\nHello, world,a\n")
+    (home / "semi.csv").write_text("text;kind\nHello;a\n")
     (home / "latin.txt").write_bytes("größer\nkleiner".encode("latin-1"))
     for options, message in (
         ({"path": "empty"}, "empty has none"),
         ({"path": "none.txt"}, "has only blank ones"),
         ({"path": "blank.txt"}, "has only blank ones"),
         ({"path": "one.txt"}, "at least 2 rows, received 1"),
+        ({"path": "cut.csv"}, "cut.csv, line 2 must have 2 cells like the header, received 3; a text with a separator"),
+        ({"path": "semi.csv"}, "semi.csv must separate its cells by commas, received semicolons"),
         ({"path": "latin.txt"}, "cannot be read with encoding='utf-8-sig'"),
         ({"path": "latin.txt", "encoding": "klingon"}, "cannot be read with encoding='klingon'"),
         ({"path": "one.txt", "labels": "folders"}, "needs a folder"),

@@ -35,6 +35,7 @@ def test_dry_run_prints_the_whole_configuration_and_writes_nothing(tmp_path, cap
         ("refine.split=none", "split must be one of"),
         ('refine.embeddings={"mode": "simclr", "n_outputs": 0}', "n_outputs must be an integer of at least 1"),
         ('data.features={"kind":"tfidf","max_features":-3}', "max_features must be an integer of at least 1, or None"),
+        ("data.subset=true", "data (digits): subset has to be an integer of at least 1; got True"),
     ],
 )
 def test_values_are_checked_before_any_data_is_loaded(tmp_path, monkeypatch, capsys, dry, setting, message):
@@ -51,3 +52,30 @@ def test_a_dry_run_does_not_look_for_files(tmp_path, capsys):
     assert main([str(tmp_path / "bare.json"), "--set", *missing, "--dry-run"]) == 0, capsys.readouterr().err
     assert main([str(tmp_path / "bare.json"), "--set", *missing]) == 2
     assert "not found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.path=5", "data (arrays): path has to be a text, or a list of texts; got 5."),
+        ("data.path=[1]", "data (arrays): path has to be a text, or a list of texts; got [1]."),
+        ("data.label_column=true", "data (arrays): label_column has to be a name, a number or null; got True."),
+        ("data.key=3", "data (arrays): key has to be a text; got 3."),
+        ("data.labels_path=3", "data (arrays): labels_path has to be a text or null; got 3."),
+    ],
+)
+def test_options_of_the_data_have_to_be_of_their_kind(tmp_path, capsys, setting, message):
+    (tmp_path / "own.json").write_text('{"data": {"name": "arrays", "path": "x.csv", "label_column": 0}}')
+    assert main([str(tmp_path / "own.json"), "--set", setting, "--dry-run"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_is_refused_before_any_data_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.datasets.load", lambda *_, **__: pytest.fail("data was loaded"))
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert main([DIGITS_CONFIG, "--output", str(folder)]) == 2
+        assert f"--output must be a folder, received {folder}: {tmp_path / 'file'} is a file" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main([DIGITS_CONFIG, "--output", str(tmp_path / "run")]) == 2
+    assert f"received {tmp_path / 'run'}: {tmp_path} cannot be written" in capsys.readouterr().err

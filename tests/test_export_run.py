@@ -32,7 +32,15 @@ def test_texts_become_the_same_rows(options):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(rows), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "options", "shape"), [("flatten", {"divide_by": 16}, (4, 3)), ("none", {}, (5,))])
+@pytest.mark.parametrize(
+    ("kind", "options", "shape"),
+    [
+        ("flatten", {"divide_by": 16}, (4, 3)),
+        ("none", {}, (5,)),
+        ("standardize", {}, (5,)),
+        ("standardize", {}, (4, 3)),
+    ],
+)
 def test_arrays_become_the_same_rows(kind, options, shape):
     items = np.random.default_rng(0).uniform(0, 16, size=(7, *shape)).astype("float32")
     features = make_features(kind, **options)

@@ -61,6 +61,8 @@ def test_every_kind_has_a_name_a_docstring_and_keeps_its_arguments(kind):
         ("none", {}, sp.random(6, 4, density=0.5, format="csr", random_state=0)),
         ("flatten", {}, IMAGES),
         ("flatten", {"divide_by": 255}, IMAGES),
+        ("standardize", {}, RNG.random((5, 3)) * [1, 1e6, 0]),
+        ("standardize", {}, IMAGES),
         ("tfidf", {}, TEXTS),
         ("tfidf", {"stop_words": "english", "max_features": 5}, TEXTS),
         ("tfidf", {"stop_words": ["cat"], "sublinear_tf": True, "scale": "sqrt", "min_df": 1, "max_df": 0.9}, TEXTS),
@@ -129,6 +131,7 @@ def test_bad_values_are_named(kind, options, message):
         ("none", TEXTS, "need numeric rows; use 'tfidf' for texts"),
         ("flatten", Bunch(texts=TEXTS), "need numeric rows; use 'tfidf' for texts"),
         ("none", np.zeros(3), r"need an array of shape \(n, ...\), received \(3,\)"),
+        ("standardize", sp.eye(3, format="csr"), "features of kind 'standardize' need dense rows, received a sparse"),
         ("tfidf", Bunch(X=IMAGES), "need a list of texts; use 'flatten' or 'none'"),
         ("tfidf", "one text", "need a list of texts"),
         ("tfidf", ["a", None], "need texts, received NoneType at row 1"),
@@ -181,6 +184,14 @@ def test_division_gives_float32():
     assert make_features("flatten", divide_by=2).fit_transform(sparse).sum() == 1.5
 
 
+def test_standardized_columns_have_mean_0_and_deviation_1_and_constant_ones_are_0():
+    X = np.column_stack([RNG.random(50), 1.6e9 + RNG.random(50), 1e-9 * RNG.random(50), np.full(50, 0.1)])
+    rows = make_features("standardize").fit_transform(X)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows.mean(axis=0, dtype=float), 0, atol=1e-6)
+    np.testing.assert_allclose(rows.std(axis=0, dtype=float), [1, 1, 1, 0], atol=1e-6)
+
+
 def test_grey_images_get_an_axis_of_channels_without_a_copy():
     grey, features = IMAGES[..., 0].copy(), make_features("none")
     X = features.fit_transform(grey)
@@ -189,7 +200,7 @@ def test_grey_images_get_an_axis_of_channels_without_a_copy():
     assert features.transform(grey[:2]).shape == (2, 4, 5, 1)
 
 
-@pytest.mark.parametrize("kind", ["none", "flatten"])
+@pytest.mark.parametrize("kind", ["none", "flatten", "standardize"])
 def test_rows_of_another_shape_are_refused(kind):
     features = make_features(kind)
     features.fit_transform(IMAGES)

@@ -129,3 +129,10 @@ def test_embedding_of_any_rows(X, method):
     assert np.isfinite(points).all()
     assert len(set(rows)) == len(rows)
     np.testing.assert_array_equal(points, embed(X, 120, seed=0)[0])
+
+
+def test_one_cluster_is_singular_and_keeps_rows_of_a_confidence_just_above_1():
+    labels, sure = np.zeros(40, dtype=int), np.ones(40, dtype=bool)
+    assert figures.cluster_sizes(labels, sure, 1).axes[0].get_title() == "Size of the cluster (0 empty)"
+    drawn = figures.confidences(np.full(40, 1 + 1.2e-7), None, labels)
+    assert sum(bar.get_height() for bar in drawn.axes[0].patches) == 40

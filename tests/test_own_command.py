@@ -1,5 +1,6 @@
 """`run_exp.py cluster`: the user's own data without a configuration."""
 
+import csv
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from fake_estimator import make_fake
 from experiments import stages
 from experiments.cli import main
 from experiments.own_command import own_config
+from experiments.predict import read_array
 from kingdra_cluster import KingdraCluster
 
 
@@ -127,7 +129,7 @@ def test_a_refused_run_does_not_stand_in_the_way_of_the_corrected_one(tmp_path, 
 
 
 @pytest.mark.parametrize("column", ["0", "y"])
-def test_new_rows_of_a_table_may_have_labels_or_none(tmp_path, monkeypatch, column):
+def test_new_rows_of_a_table_may_have_labels_or_none_and_another_order(tmp_path, monkeypatch, capsys, column):
     monkeypatch.chdir(tmp_path)
     rows = np.random.default_rng(0).normal(size=(40, 3)).round(3)
     lines = [f"{'ab'[i % 2]},{','.join(map(str, row))}" for i, row in enumerate(rows)]
@@ -136,11 +138,19 @@ def test_new_rows_of_a_table_may_have_labels_or_none(tmp_path, monkeypatch, colu
     options = [f"data.label_column={column}", "cluster.n_members=1", "cluster.n_rounds=1"]
     options.append("cluster.mode.hidden_units=[4]")
     assert main(["cluster", "--array", "t.csv", "--n-clusters", "2", "--set", *options]) == 0
-    for name in ("t.csv", "new.csv"):
+    np.savetxt("turned.csv", rows[:, ::-1], delimiter=",", fmt="%g", header="r,q,p", comments="")
+    for name in ("t.csv", "new.csv", "turned.csv"):
         assert main(["predict", "runs/t/seed_0", "--array", name, "--out", f"{name}.out"]) == 0
     assert (tmp_path / "t.csv.out").read_text() == (tmp_path / "new.csv.out").read_text()
+    assert (tmp_path / "t.csv.out").read_text() == (tmp_path / "turned.csv.out").read_text()
+    np.savetxt("other.csv", rows, delimiter=",", fmt="%g", header="p,q,s", comments="")
+    assert main(["predict", "runs/t/seed_0", "--array", "other.csv"]) == 2
+    assert "other.csv must have one column 'r', as the model was trained on" in capsys.readouterr().err
+    cards = json.loads((tmp_path / "runs/t/seed_0/exhibits.json").read_text(encoding="utf-8"))["clusters"]
+    assert {name for card in cards for name, _ in card["columns"]} == {"p", "q", "r"}
 
 
+@pytest.mark.filterwarnings("default:.*hold no known word")
 def test_new_texts_are_read_as_the_run_read_its_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = [f"{'cat dog pet' if i % 2 else 'Auto Straße fährt'} {i}" for i in range(40)]
@@ -150,5 +160,31 @@ def test_new_texts_are_read_as_the_run_read_its_own(tmp_path, monkeypatch, capsy
     assert main(["cluster", "--texts", "t.csv", "--n-clusters", "2", "--set", *options]) == 0
     assert main(["predict", "runs/t/seed_0", "--texts", "t.csv", "--out", "new.csv"]) == 0
     assert len((tmp_path / "new.csv").read_text(encoding="utf-8").splitlines()) == 41
-    assert main(["predict", "runs/t/seed_0", "--texts", "runs"]) == 2
-    assert "--texts has to be a file of texts; runs is a folder" in capsys.readouterr().err
+    for name, text in {"b/2.txt": lines[0], "a.txt": lines[1], "b/1.txt": "?"}.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_text(text, encoding="latin1")
+    capsys.readouterr()
+    assert main(["predict", "runs/t/seed_0", "--texts", "folder", "--out", "folder.csv"]) == 0
+    assert "warning: 1 of 3 texts hold no known word" in capsys.readouterr().err
+    with open("folder.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["a.txt", "b/1.txt", "b/2.txt"]
+    assert [row["confidence"] == "" for row in rows] == [False, True, False]
+    with open("new.csv", newline="", encoding="utf-8") as file:
+        assert [rows[2]["label"], rows[0]["label"]] == [row["label"] for row in list(csv.DictReader(file))[:2]]
+
+
+def test_new_rows_of_an_npz_file_are_those_of_the_run_s_key(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.zeros((2, 3)), Z=np.ones((2, 3)))
+    about = {"item_shape": [3]}
+    assert read_array(tmp_path / "a.npz", about, {"key": "Z"})[0].all()
+    assert not read_array(tmp_path / "a.npz", about, {"key": "X"})[0].any()
+    with pytest.raises(ValueError, match="has to hold an array named 'Y'; it holds X, Z"):
+        read_array(tmp_path / "a.npz", about, {"key": "Y"})
+
+
+def test_the_help_names_the_settings_of_tables(capsys):
+    with pytest.raises(SystemExit):
+        main(["cluster", "--help"])
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("data.text_column", "data.label_column", ".tsv", "data.features=standardize"))

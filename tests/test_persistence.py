@@ -100,6 +100,40 @@ def test_the_new_file_appears_only_when_it_is_whole(tmp_path):
     assert path.read_text() == "new"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_stays_one_and_the_file_it_leads_to_is_replaced(tmp_path, there):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "x.json")
+    if there:
+        (tmp_path / "deep" / "x.json").write_text("old")
+    write_json(tmp_path / "link", 1)
+    assert (tmp_path / "link").is_symlink()
+    assert read_json(tmp_path / "deep" / "x.json") == 1
+    assert os.listdir(tmp_path / "deep") == ["x.json"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_json(path, {"a": 1})
+        assert json.loads(os.read(reader, 1000)) == {"a": 1}
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_folder_is_not_written_over(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_json(tmp_path / "folder", 1)
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 def test_files_get_the_permissions_that_any_new_file_gets(tmp_path):
     write_json(tmp_path / "x.json", 1)

@@ -107,6 +107,9 @@ def test_weights_that_cannot_be_downloaded_are_unavailable_data(monkeypatch, ima
     message = str(caught.value)
     assert "URL fetch failure" in message
     assert "Put resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5" in message
+    assert (
+        "cluster small grey pixels instead, without any download: run_exp.py cluster --images DIR --pixels." in message
+    )
     assert "configs/kingdra_ladder_im_digits.json runs without it" in message
 
 

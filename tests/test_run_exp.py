@@ -176,9 +176,18 @@ def test_resume_on_other_data(tmp_path, fake, capsys):
     (tmp_path / "own.json").write_text(json.dumps(config))
     np.save(path, np.arange(80.0).reshape(20, 4))
     assert main([str(tmp_path / "own.json"), "--output", str(folder)]) == 0
-    (folder / "seed_0" / "metrics.json").unlink()
+    again = [str(tmp_path / "own.json"), "--output", str(folder), "--resume"]
+    assert main(again) == 0
+    assert "seed 0 is finished, kept" in capsys.readouterr().out
     np.save(path, np.arange(80.0).reshape(20, 4) + 1)
-    assert main([str(tmp_path / "own.json"), "--output", str(folder), "--resume"]) == 2
+    for more in ([], ["--seeds", "0", "1"], ["--seeds", "1"]):
+        assert main([*again, *more]) == 2
+        err = capsys.readouterr().err
+        assert "seed_0 was made from other data (sha256 differs); give another folder" in err
+        assert len(err.splitlines()) == 1
+        assert not (folder / "seed_1").exists()
+    (folder / "seed_0" / "metrics.json").unlink()
+    assert main(again) == 2
     assert "was started on other data" in capsys.readouterr().err
 
 
