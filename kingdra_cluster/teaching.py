@@ -1,7 +1,6 @@
 """What a round teaches the members: which buckets, and under which names."""
 
 import numpy as np
-from joblib import delayed
 
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
@@ -9,9 +8,8 @@ from kingdra_cluster.members import member_starts, member_unevenness
 from kingdra_cluster.merging import UNEVEN
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.spaces import each_space
-from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
-from kingdra_cluster.voters import are_asked, votes_of_each
+from kingdra_cluster.starts import NEIGHBORS, chosen_balance, start_agreement
+from kingdra_cluster.voters import calls_of_members, lists_of_spaces
 
 
 class BucketMemory:
@@ -50,7 +48,7 @@ class BucketMemory:
 
 
 def starting_sets(settings, X, seed, workers):
-    """Find what the members start from, and more starts that vote on what is taught next, if groups differ in size.
+    """Find what the members start from.
 
     Parameters
     ----------
@@ -64,50 +62,32 @@ def starting_sets(settings, X, seed, workers):
     -------
     sets : list of (rows, classes), or None
         A labelled set for each member; None if the first round is unsupervised.
-    voters : (n_voters, n) int, or None
-        -1 where one has no opinion.  None where none of these will be asked (see `voters`).
     balance : float, or None
         How much the starts prefer like sizes: as asked for, or as `unevenness` and `start_agreement` say.
     """
     if settings.start is None:
-        return None, None, None
-    n, n_clusters = X.shape[0], settings.n_clusters
-    seen = each_space(X, settings.spaces)[: settings.n_members]
-    lists = [neighbor_lists(rows, n_clusters, seed) for rows in seen]
-    n_starts = votes_of_each(settings) if are_asked(settings, n) else 1
-    starts, balance = _starts_of_all(settings, lists, seed, workers, n_starts)
+        return None, None
+    n = X.shape[0]
+    lists = lists_of_spaces(settings, X, seed)
+    starts, balance = _starts_of_all(settings, lists, seed, workers)
     sets = []
-    for member, (classes, *_) in enumerate(starts):
+    for member, (classes,) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    others = [classes[1:] for classes in starts]
-    return sets, np.concatenate(others) if len(others[0]) else None, balance
+    return sets, balance
 
 
-def _starts_of_all(settings, lists, seed, workers, n_starts):
-    """Starts (1 or n_starts, m) of every member, from the lists of neighbours in its space, and the balance of them.
-
-    There are several only where the groups are taken for uneven.
-    """
+def _starts_of_all(settings, lists, seed, workers):
+    """A start (1, m) of every member, from the lists of neighbours in its space, and the balance of them."""
     n_clusters = settings.n_clusters
 
-    def calls(function, n_members, **options):
-        n_spaces, known = (
-            len(lists),
-            {"seed": seed, **options},
-        )  # each space shows its members all numbers of neighbours
-        return [
-            delayed(function)(lists[member % n_spaces][1], n_clusters, member=member // n_spaces, **known)
-            for member in range(n_members)
-        ]
-
     def with_balance(balance):
-        n_times = n_starts if balance <= UNEVEN else 1
-        return workers(calls(member_starts, settings.n_members, balance=balance, n_starts=n_times))
+        return workers(calls_of_members(member_starts, settings, lists, settings.n_members, seed, balance=balance))
 
     if settings.start_balance is not None:
         return with_balance(settings.start_balance), settings.start_balance
-    found = workers(calls(member_unevenness, min(len(NEIGHBORS) * len(lists), settings.n_members)))
+    few = min(len(NEIGHBORS) * len(lists), settings.n_members)
+    found = workers(calls_of_members(member_unevenness, settings, lists, few, seed))
     starts = with_balance(chosen_balance(found))
     if chosen_balance(found) != UNEVEN:
         return starts, chosen_balance(found)

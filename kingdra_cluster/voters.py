@@ -13,32 +13,70 @@ from kingdra_cluster import starts
 from kingdra_cluster.labellers import TAUGHT
 from kingdra_cluster.members import member_features, member_starts
 from kingdra_cluster.merging import EVEN, UNEVEN
-from kingdra_cluster.spaces import principal_components, space_of
+from kingdra_cluster.spaces import each_space, principal_components, space_of
 
 COMPONENTS = 20  # of the space that all members share, or as many as there are clusters: docs/kingdra.md
 
 
-def are_asked(settings, n):
-    """Return whether others than the members vote on what is taught after a round of n rows.
+def find_voters(settings, mode, X, paths, *, balance, is_first, seed, scales, workers):
+    """Find who votes with the members on what is taught after a round.
 
-    They do not where nothing but the sure rows is taught, or where only a sample of the rows starts the members.
+    Parameters
+    ----------
+    settings, mode, X, paths, seed, scales, workers
+        See `learnt_voters`.
+    balance : float, or None
+        Of the members' starts.
+    is_first : bool
+        Whether the round was the first one.
+
+    Returns
+    -------
+    voters : (n_voters, n) int, or None
+        -1 where one has no opinion; None where the members vote alone.
+    kind : "learnt", "starts" or None
+        What they are.
+
+    Notes
+    -----
+    Communities of what the members have learnt are asked if three quarters of the rows are in the same cluster for two
+    of them.  Where the groups are taken for uneven they are not: these cut the largest group in pieces.  More starts
+    like the members' own vote after the first round instead.  Nobody does where nothing but the sure rows is taught, or
+    where only a sample of the rows starts the members.
     """
     several = settings.n_rounds > 1 and settings.start_votes > 0
-    return several and settings.start is not None and settings.labeller in TAUGHT and n <= starts.MANY_ROWS
-
-
-def of_what_is_learnt(settings, balance, n):
-    """Return whether communities of what the members have learnt are asked, or starts: where groups differ in size.
-
-    There the members were taught the groups as starts with little balance found them, and communities of what
-    they have learnt cut the largest group in pieces (docs/kingdra.md).
-    """
-    return are_asked(settings, n) and balance > UNEVEN
+    if not (several and settings.start is not None and settings.labeller in TAUGHT and X.shape[0] <= starts.MANY_ROWS):
+        return None, None
+    if balance > UNEVEN:
+        found = learnt_voters(settings, mode, X, paths, seed=seed, scales=scales, workers=workers)
+        each = votes_of_each(settings)
+        if found is not None and starts.start_agreement(found[::each], settings.n_clusters) >= starts.AGREED:
+            return found, "learnt"
+    if not is_first or votes_of_each(settings) == 1:
+        return None, None
+    lists, options = lists_of_spaces(settings, X, seed), {"balance": balance, "n_starts": votes_of_each(settings)}
+    found = workers(calls_of_members(member_starts, settings, lists, settings.n_members, seed, **options))
+    return np.concatenate([own[1:] for own in found]), "starts"  # the first is what the member was taught
 
 
 def votes_of_each(settings):
     """Return how many communities vote for each member (int): as many for all of them, ``start_votes`` at least."""
     return math.ceil(settings.start_votes / settings.n_members)
+
+
+def lists_of_spaces(settings, X, seed):
+    """Return `neighbor_lists` of the rows, of every space that a member sees."""
+    seen = each_space(X, settings.spaces)[: settings.n_members]
+    return [starts.neighbor_lists(rows, settings.n_clusters, seed) for rows in seen]
+
+
+def calls_of_members(function, settings, lists, n_members, seed, **options):
+    """Return the calls that find something in the neighbours that each member sees: all numbers of them a space."""
+    n_spaces = len(lists)
+    return [
+        delayed(function)(lists[m % n_spaces][1], settings.n_clusters, member=m // n_spaces, seed=seed, **options)
+        for m in range(n_members)
+    ]
 
 
 def learnt_voters(settings, mode, X, paths, *, seed, scales, workers):
@@ -78,9 +116,6 @@ def learnt_voters(settings, mode, X, paths, *, seed, scales, workers):
     )
     if any(features is None for features in seen):
         return None
-    lists = starts.neighbor_lists(principal_components(np.hstack(seen), n_components), settings.n_clusters, seed)[1]
-    options = {"balance": EVEN, "seed": seed, "n_starts": votes_of_each(settings)}
-    calls = (
-        delayed(member_starts)(lists, settings.n_clusters, member=member, **options) for member in range(len(paths))
-    )
-    return np.concatenate(workers(calls))
+    lists = [starts.neighbor_lists(principal_components(np.hstack(seen), n_components), settings.n_clusters, seed)]
+    options = {"balance": EVEN, "n_starts": votes_of_each(settings)}
+    return np.concatenate(workers(calls_of_members(member_starts, settings, lists, len(paths), seed, **options)))

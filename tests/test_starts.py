@@ -287,7 +287,6 @@ def test_the_largest_cluster_comes_first_and_strays_are_left_out():
 
 @pytest.mark.parametrize("sparse_rows", [True, False])
 def test_rows_without_a_word_in_common_are_no_neighbours(sparse_rows):
-    """Else the first rows, which are as far as any, would be everybody's neighbours."""
     rng = np.random.default_rng(0)
     X, groups = np.zeros((120, 200), dtype=np.uint8), np.arange(120) % 10
     for row, group in zip(X, groups, strict=True):

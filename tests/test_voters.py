@@ -14,8 +14,9 @@ from kingdra_cluster.members import member_features
 from kingdra_cluster.modes.base import hidden_network, predict_rows
 from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.spaces import principal_components
+from kingdra_cluster.starts import community_starts, neighbor_lists
 from kingdra_cluster.unsup_metrics import ACC
-from kingdra_cluster.voters import are_asked, learnt_voters, of_what_is_learnt, votes_of_each
+from kingdra_cluster.voters import find_voters, learnt_voters, votes_of_each
 
 X, CLASSES = make_blobs(120, centers=3, n_features=4, cluster_std=1.0, random_state=0)
 MODE = LadderIM(hidden_units=(16, 8), batch_size=40, learning_rate=0.02)
@@ -89,50 +90,70 @@ def test_each_member_has_its_share_of_the_votes():
         assert votes_of_each(SimpleNamespace(start_votes=votes, n_members=members)) == each
 
 
-def test_voters_find_the_groups_that_the_members_have_learnt(fitted):
-    model, folder = fitted
+def asked(model, folder, **arguments):
+    """`find_voters` or `learnt_voters` of a fitted ensemble with other arguments."""
     settings = model._with_clusters(3)
+    vars(settings).update({"n_rounds": 2} | arguments)
     options = {"seed": 0, "scales": [model.scale_], "workers": ThisProcess()}
-    found = learnt_voters(settings, settings._member_mode(), X, paths(folder), **options)
+    return (settings, settings._member_mode(), X, paths(folder)), options
+
+
+def test_voters_find_the_groups_that_the_members_have_learnt(fitted):
+    arguments, options = asked(*fitted)
+    found = learnt_voters(*arguments, **options)
     assert found.shape == (6, 120)
     assert np.mean([ACC(CLASSES, own) for own in found]) > 0.9
-    np.testing.assert_array_equal(
-        found, learnt_voters(settings, settings._member_mode(), X, paths(folder), **options), "the same bits"
-    )
+    np.testing.assert_array_equal(found, learnt_voters(*arguments, **options), "the same bits")
 
 
-def test_nobody_votes_where_a_member_has_no_dense_layer(fitted, monkeypatch):
-    model, folder = fitted
-    monkeypatch.setattr("kingdra_cluster.members.hidden_network", lambda classifier: None)
-    settings = model._with_clusters(3)
-    options = {"seed": 0, "scales": [model.scale_], "workers": ThisProcess()}
-    assert learnt_voters(settings, settings._member_mode(), X, paths(folder), **options) is None
+def test_starts_vote_after_the_first_round_where_groups_are_uneven_or_nothing_is_agreed_upon(fitted, monkeypatch):
+    arguments, options = asked(*fitted)
+    learnt = learnt_voters(*arguments, **options)
+    lists = neighbor_lists(X, 3)[1]
 
+    def more_starts(balance):
+        several = [community_starts(lists, 3, member=member, balance=balance, n_starts=3) for member in range(2)]
+        return np.concatenate([own[1:] for own in several])
 
-def test_who_is_asked(monkeypatch):
-    for options, asked in (
-        ({}, True),
-        ({"n_rounds": 1}, False),
-        ({"start_votes": 0}, False),
-        ({"start": None}, False),
-        ({"labeller": "cores"}, False),
+    for needed, balance, is_first, kind, expected in (
+        (0.75, 0.7, True, "learnt", learnt),
+        (0.75, 0.7, False, "learnt", learnt),
+        (0.75, 0.5, True, "starts", more_starts(0.5)),
+        (0.75, 0.5, False, None, None),
+        (1.1, 0.7, True, "starts", more_starts(0.7)),
+        (1.1, 0.7, False, None, None),
     ):
-        assert are_asked(KingdraCluster(3, **options), 100) == asked
-        assert of_what_is_learnt(KingdraCluster(3, **options), 0.7, 100) == asked
-        assert not of_what_is_learnt(KingdraCluster(3, **options), 0.5, 100)
-    monkeypatch.setattr(starts, "MANY_ROWS", 99)
-    assert not are_asked(KingdraCluster(3), 100)
+        monkeypatch.setattr(starts, "AGREED", needed)
+        found, whose = find_voters(*arguments, balance=balance, is_first=is_first, **options)
+        assert whose == kind
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_starts_vote_where_a_member_has_no_dense_layer(fitted, monkeypatch):
+    monkeypatch.setattr("kingdra_cluster.members.hidden_network", lambda classifier: None)
+    arguments, options = asked(*fitted)
+    assert learnt_voters(*arguments, **options) is None
+    assert find_voters(*arguments, balance=0.7, is_first=True, **options)[1] == "starts"
+
+
+@pytest.mark.parametrize(
+    "options", [{"n_rounds": 1}, {"start_votes": 0}, {"start": None}, {"labeller": "cores"}, {"most": 119}]
+)
+def test_members_vote_alone(fitted, monkeypatch, options):
+    """With one round, nobody else asked, nothing but sure rows taught, or a sample of the rows searched."""
+    monkeypatch.setattr(starts, "MANY_ROWS", options.pop("most", 120))
+    arguments, known = asked(*fitted, **options)
+    assert find_voters(*arguments, balance=0.7, is_first=True, **known) == (None, None)
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize(("balance", "rounds"), [(0.7, 2), (0.5, 0)])
-def test_they_are_asked_after_every_round_but_the_last(monkeypatch, balance, rounds):
-    asked = []
+@pytest.mark.parametrize(("balance", "kinds"), [(0.7, ["learnt", "learnt", None]), (0.5, ["starts", None, None])])
+def test_they_are_asked_after_every_round_but_the_last(balance, kinds):
+    model = KingdraCluster(3, n_rounds=3, tol=None, start_balance=balance, random_state=0, **SHORT).fit(X)
+    assert [record["voters"] for record in model.history_] == kinds
 
-    def watched(*arguments, **options):
-        asked.append(arguments)
-        return learnt_voters(*arguments, **options)
 
-    monkeypatch.setattr("kingdra_cluster.rounds.learnt_voters", watched)
-    KingdraCluster(3, n_rounds=3, tol=None, start_balance=balance, random_state=0, **SHORT).fit(X)
-    assert len(asked) == rounds
+@pytest.mark.usefixtures("eager")
+def test_one_member_is_asked_too():
+    model = KingdraCluster(3, n_rounds=2, start_balance=0.7, random_state=0, **SHORT | {"n_members": 1}).fit(X)
+    assert model.history_[0]["voters"] == "learnt"
