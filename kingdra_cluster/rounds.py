@@ -77,9 +77,9 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught, balance = later_sets(settings, state), None
+        taught, balance, agreement = later_sets(settings, state), None, None
         if state is None:
-            taught, balance = starting_sets(settings, X, seed, workers)
+            taught, balance, agreement = starting_sets(settings, X, seed, workers)
         supervised = taught is not None and state is not None
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
@@ -101,13 +101,12 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
         checkpoints.check_members(index, settings.n_members)
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
-        state.history[-1]["start_balance"] = balance
+        state.history[-1] |= {"start_balance": balance, "start_agreement": agreement}
         voters = kind = None
         if len(state.history) < settings.n_rounds and not has_settled(state, settings.tol):
             paths = [checkpoints.member_path(index, member) for member in range(settings.n_members)]
-            known = {"balance": state.history[0]["start_balance"], "is_first": index == 0}
-            options = known | {"seed": seed, "scales": scales, "workers": workers}
-            voters, kind = find_voters(settings, mode, X, paths, **options)
+            options = {"seed": seed, "scales": scales, "workers": workers}
+            voters, kind = find_voters(settings, mode, X, paths, state.history, **options)
         state.history[-1]["voters"] = kind
         state = state._replace(voters=voters)
         state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)

@@ -18,17 +18,15 @@ from kingdra_cluster.spaces import each_space, principal_components, space_of
 COMPONENTS = 20  # of the space that all members share, or as many as there are clusters: docs/kingdra.md
 
 
-def find_voters(settings, mode, X, paths, *, balance, is_first, seed, scales, workers):
+def find_voters(settings, mode, X, paths, history, *, seed, scales, workers):
     """Find who votes with the members on what is taught after a round.
 
     Parameters
     ----------
     settings, mode, X, paths, seed, scales, workers
         See `learnt_voters`.
-    balance : float, or None
-        Of the members' starts.
-    is_first : bool
-        Whether the round was the first one.
+    history : list of dict
+        The records of the rounds so far: ``start_balance`` and ``start_agreement`` of the first are read.
 
     Returns
     -------
@@ -39,20 +37,21 @@ def find_voters(settings, mode, X, paths, *, balance, is_first, seed, scales, wo
 
     Notes
     -----
-    Communities of what the members have learnt are asked if three quarters of the rows are in the same cluster for two
-    of them.  Where the groups are taken for uneven they are not: these cut the largest group in pieces.  More starts
-    like the members' own vote after the first round instead.  Nobody does where nothing but the sure rows is taught, or
-    where only a sample of the rows starts the members.
+    Communities of what the members have learnt are asked if two of them put three quarters of the rows into the same
+    cluster and no fewer than two of the members' starts did.  Where the groups are taken for uneven they are not: they
+    cut the largest group in pieces.  More starts like the members' own vote after the first round instead.  Nobody does
+    where nothing but the sure rows is taught, or where only a sample of the rows starts the members.
     """
     several = settings.n_rounds > 1 and settings.start_votes > 0
     if not (several and settings.start is not None and settings.labeller in TAUGHT and X.shape[0] <= starts.MANY_ROWS):
         return None, None
+    balance, agreed = history[0]["start_balance"], history[0]["start_agreement"]
     if balance > UNEVEN:
         found = learnt_voters(settings, mode, X, paths, seed=seed, scales=scales, workers=workers)
-        each = votes_of_each(settings)
-        if found is not None and starts.start_agreement(found[::each], settings.n_clusters) >= starts.AGREED:
+        first = None if found is None else found[:: votes_of_each(settings)]
+        if first is not None and starts.start_agreement(first, settings.n_clusters) >= max(agreed, starts.AGREED):
             return found, "learnt"
-    if not is_first or votes_of_each(settings) == 1:
+    if len(history) > 1 or votes_of_each(settings) == 1:
         return None, None
     lists, options = lists_of_spaces(settings, X, seed), {"balance": balance, "n_starts": votes_of_each(settings)}
     found = workers(calls_of_members(member_starts, settings, lists, settings.n_members, seed, **options))
