@@ -152,14 +152,10 @@ def hidden_layer(estimator, X, rows):
         network = estimator.classifier_
     else:
         return None
-    import keras
+    from kingdra_cluster.modes.base import hidden_network, predict_rows
 
-    from kingdra_cluster.modes.base import predict_rows
-
-    places = [place for place, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Dense)]
-    if not places or not any(layer.weights for layer in network.layers[: places[-1]]):
-        return None
-    return predict_rows(keras.Model(network.inputs[0], network.layers[places[-1]].input), seen)
+    hidden = hidden_network(network)
+    return predict_rows(hidden, seen) if hidden is not None and hidden.weights else None
 
 
 def core_graph(estimator, labels, seed):
