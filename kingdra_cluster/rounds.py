@@ -77,9 +77,9 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught, balance, agreement = later_sets(settings, state), None, None
+        taught, balance = later_sets(settings, state), None
         if state is None:
-            taught, balance, agreement = starting_sets(settings, X, seed, workers)
+            taught, balance = starting_sets(settings, X, seed, workers)
         supervised = taught is not None and state is not None
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
@@ -101,7 +101,7 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
         checkpoints.check_members(index, settings.n_members)
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
-        state.history[-1] |= {"start_balance": balance, "start_agreement": agreement}
+        state.history[-1]["start_balance"] = balance
         voters = kind = None
         if len(state.history) < settings.n_rounds and not has_settled(state, settings.tol):
             paths = [checkpoints.member_path(index, member) for member in range(settings.n_members)]

@@ -64,11 +64,9 @@ def starting_sets(settings, X, seed, workers):
         A labelled set for each member; None if the first round is unsupervised.
     balance : float, or None
         How much the starts prefer like sizes: as asked for, or as `unevenness` and `start_agreement` say.
-    agreement : float, or None
-        `start_agreement` of the starts, the mean over the spaces.
     """
     if settings.start is None:
-        return None, None, None
+        return None, None
     n = X.shape[0]
     lists = lists_of_spaces(settings, X, seed)
     starts, balance = _starts_of_all(settings, lists, seed, workers)
@@ -76,13 +74,7 @@ def starting_sets(settings, X, seed, workers):
     for member, (classes,) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    return sets, balance, _agreement(starts, len(lists), settings.n_clusters)
-
-
-def _agreement(starts, n_spaces, n_clusters):
-    """Mean `start_agreement` of the spaces, whose rows may be others."""
-    first = [own[0] for own in starts]
-    return float(np.mean([start_agreement(first[space::n_spaces], n_clusters) for space in range(n_spaces)]))
+    return sets, balance
 
 
 def _starts_of_all(settings, lists, seed, workers):
@@ -98,7 +90,9 @@ def _starts_of_all(settings, lists, seed, workers):
     starts = with_balance(chosen_balance(found))
     if chosen_balance(found) != UNEVEN:
         return starts, chosen_balance(found)
-    balance = chosen_balance(found, _agreement(starts, len(lists), settings.n_clusters))
+    first = [own[0] for own in starts]
+    of_spaces = [first[space :: len(lists)] for space in range(len(lists))]  # whose rows may be others
+    balance = chosen_balance(found, np.mean([start_agreement(of_one, settings.n_clusters) for of_one in of_spaces]))
     return (starts if balance == UNEVEN else with_balance(balance)), balance
 
 

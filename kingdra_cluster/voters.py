@@ -26,7 +26,7 @@ def find_voters(settings, mode, X, paths, history, *, seed, scales, workers):
     settings, mode, X, paths, seed, scales, workers
         See `learnt_voters`.
     history : list of dict
-        The records of the rounds so far: ``start_balance`` and ``start_agreement`` of the first are read.
+        The records of the rounds so far: ``start_balance`` of the first is read.
 
     Returns
     -------
@@ -38,18 +38,18 @@ def find_voters(settings, mode, X, paths, history, *, seed, scales, workers):
     Notes
     -----
     Communities of what the members have learnt are asked if two of them put three quarters of the rows into the same
-    cluster and no fewer than two of the members' starts did.  Where the groups are taken for uneven they are not: they
-    cut the largest group in pieces.  More starts like the members' own vote after the first round instead.  Nobody does
-    where nothing but the sure rows is taught, or where only a sample of the rows starts the members.
+    cluster.  Where the groups are taken for uneven they are not: they cut the largest group in pieces.  More starts like
+    the members' own vote after the first round instead.  Nobody does where nothing but the sure rows is taught, or
+    where only a sample of the rows starts the members.
     """
     several = settings.n_rounds > 1 and settings.start_votes > 0
     if not (several and settings.start is not None and settings.labeller in TAUGHT and X.shape[0] <= starts.MANY_ROWS):
         return None, None
-    balance, agreed = history[0]["start_balance"], history[0]["start_agreement"]
+    balance = history[0]["start_balance"]
     if balance > UNEVEN:
         found = learnt_voters(settings, mode, X, paths, seed=seed, scales=scales, workers=workers)
         first = None if found is None else found[:: votes_of_each(settings)]
-        if first is not None and starts.start_agreement(first, settings.n_clusters) >= max(agreed, starts.AGREED):
+        if first is not None and starts.start_agreement(first, settings.n_clusters) >= starts.AGREED:
             return found, "learnt"
     if len(history) > 1 or votes_of_each(settings) == 1:
         return None, None

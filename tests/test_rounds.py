@@ -186,13 +186,12 @@ def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
     uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
     for X, asked, expected in ((even, None, 0.7), (uneven, None, 0.5), (uneven, 0.8, 0.8), (even, 0.5, 0.5)):
         settings = KingdraCluster(3, start_balance=asked, n_members=2)
-        sets, balance, agreement = starting_sets(settings, X, 0, ThisProcess())
+        sets, balance = starting_sets(settings, X, 0, ThisProcess())
         assert balance == expected
         for member, (rows, classes) in enumerate(sets):
             (alone,) = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected)
             np.testing.assert_array_equal(classes[: len(X)], alone[rows[: len(X)]])
-        assert agreement == 1
-    assert starting_sets(KingdraCluster(2, start=None), even, 0, ThisProcess()) == (None, None, None)
+    assert starting_sets(KingdraCluster(2, start=None), even, 0, ThisProcess()) == (None, None)
 
 
 def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
@@ -201,7 +200,7 @@ def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
     for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 1.0), (1.1, 0.5, 0.5)):
         monkeypatch.setattr(starts, "AGREED", needed)
         settings = KingdraCluster(3, start_balance=asked, n_members=2)
-        sets, balance, _ = starting_sets(settings, uneven, 0, ThisProcess())
+        sets, balance = starting_sets(settings, uneven, 0, ThisProcess())
         assert balance == expected
         alone = community_starts(lists, 3, member=1, balance=expected)[0]
         np.testing.assert_array_equal(sets[1][1][: len(uneven)], alone[sets[1][0][: len(uneven)]])
