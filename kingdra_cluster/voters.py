@@ -38,9 +38,9 @@ def find_voters(settings, mode, X, paths, history, *, seed, scales, workers):
     Notes
     -----
     Communities of what the members have learnt are asked if two of them put three quarters of the rows into the same
-    cluster.  Where the groups are taken for uneven they are not: they cut the largest group in pieces.  More starts like
-    the members' own vote after the first round instead.  Nobody does where nothing but the sure rows is taught, or
-    where only a sample of the rows starts the members.
+    cluster.  Where the groups are taken for uneven they are not: they cut the largest group in pieces.  More starts
+    like the members' own vote after the first round instead.  Nobody does where nothing but the sure rows is taught,
+    or where only a sample of the rows starts the members.
     """
     several = settings.n_rounds > 1 and settings.start_votes > 0
     if not (several and settings.start is not None and settings.labeller in TAUGHT and X.shape[0] <= starts.MANY_ROWS):
