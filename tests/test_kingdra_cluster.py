@@ -19,6 +19,7 @@ FIELDS = {
     "round", "supervised", "epochs", "member_epochs", "agreement", "pseudo_labelled", "buckets", "smallest_bucket",
     "reused", "changed", "clusters", "losses", "seconds", "seconds_left", "workers_peak_mb",
     "start_balance",
+    "voters",
 }  # fmt: skip
 
 
