@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import Bunch
 
+from experiments import pretrained
 from experiments.features import FEATURES, load_features, make_features
 
 TEXTS = [
@@ -23,6 +25,14 @@ TEXTS = [
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
 SMALL = {"weights": None, "size": 32}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_network():
+    """Build the network of each size once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "build_resnet50", lru_cache(pretrained.build_resnet50))
+        yield
 
 
 @pytest.fixture(autouse=True)

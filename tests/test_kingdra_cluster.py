@@ -31,6 +31,7 @@ def make(n_clusters=3, **arguments):
 
 
 def short(n_clusters=3, **arguments):
+    """Of the mode of `make`, whose network is compiled once for both."""
     return make(
         n_clusters, **{"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1} | arguments
     )
@@ -143,7 +144,6 @@ def test_a_rows_answer_is_its_own(fitted, blobs):
         assert model.predict(blobs[row : row + 1])[0] == model.labels_[row]
 
 
-@pytest.mark.usefixtures("eager")
 def test_a_single_member_and_a_single_round_are_enough(blobs):
     for arguments in ({"n_members": 1}, {"n_rounds": 1}):
         model = short(**arguments).fit(blobs)
@@ -168,7 +168,6 @@ def test_two_worker_processes_give_the_same_bits(fitted, blobs):
     np.testing.assert_array_equal(model.pseudo_labels_, fitted[0].pseudo_labels_)
 
 
-@pytest.mark.usefixtures("eager")
 def test_seeds_matter(blobs):
     first, second = (short(random_state=seed).fit(blobs).probabilities_ for seed in (0, 1))
     assert np.abs(first - second).max() > 0.01
@@ -201,20 +200,17 @@ def labeller(monkeypatch):
     return install
 
 
-@pytest.mark.usefixtures("eager")
 def test_settled_labels_end_the_fit(blobs, labeller):
     rules = labeller(*[halves] * 5)
     assert len(short(n_rounds=5, tol=1.0, **rules).fit(blobs).history_) == 3  # unsupervised, then two quiet rounds
     assert len(short(n_rounds=5, tol=None, **labeller(*[halves] * 5)).fit(blobs).history_) == 5
 
 
-@pytest.mark.usefixtures("eager")
 def test_unsupervised_rounds_never_end_the_fit(blobs, labeller):
     model = short(n_rounds=4, tol=1.0, **labeller(*[nobody] * 4)).fit(blobs)
     assert [record["supervised"] for record in model.history_] == [False] * 4
 
 
-@pytest.mark.usefixtures("eager")
 def test_rounds_without_buckets_are_unsupervised_and_later_ones_reuse_the_best(blobs, labeller):
     rules = labeller(nobody, halves, nobody, nobody)
     model = short(n_rounds=4, epochs_first_round=2, **rules).fit(blobs)
@@ -242,7 +238,6 @@ def test_mi_weight_switches_with_the_first_supervised_round(blobs, labeller, mon
     assert weights == [0.25, 1.0, 1.0]
 
 
-@pytest.mark.usefixtures("eager")
 def test_no_usable_buckets_are_warned_of_with_the_remedy(blobs, labeller):
     with pytest.warns(
         PseudoLabelWarning, match="no usable set .*next round is unsupervised.*epochs_first_round"
@@ -253,7 +248,6 @@ def test_no_usable_buckets_are_warned_of_with_the_remedy(blobs, labeller):
         short(n_rounds=3, **labeller(halves, nobody, halves)).fit(blobs)
 
 
-@pytest.mark.usefixtures("eager")
 def test_a_tiny_bucket_is_warned_of_with_the_remedy(blobs, labeller):
     def tiny(graph, n_clusters):
         return np.minimum(np.arange(graph.n_rows), 2)
@@ -272,7 +266,6 @@ def test_lost_clusters_are_warned_of_by_number():
         assert str(cluster) in str(collapsed[0].message)
 
 
-@pytest.mark.usefixtures("eager")
 def test_verbose_prints_a_line_a_round(blobs, capsys):
     short(verbose=1).fit(blobs)
     lines = capsys.readouterr().out.strip().splitlines()

@@ -1,5 +1,7 @@
 """The pretrained network as features: here with random weights on small images."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -20,9 +22,18 @@ def images():
     return np.random.default_rng(1).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def built():
+    """Build each network once for all tests but that of the seeds."""
+    cached = lru_cache(pretrained.build_resnet50)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "build_resnet50", cached)
+        yield cached
+
+
 @pytest.fixture
 def builds(monkeypatch):
-    """Counts how often the network is built."""
+    """Counts how often a network is asked for."""
     calls, build = [], pretrained.build_resnet50
 
     def counted(*args):
@@ -51,12 +62,13 @@ def test_resnet_features_are_computed_once_and_cached(tmp_path, images, builds, 
     assert not np.allclose(other, X[:2])
 
 
-def test_resnet_features_do_not_depend_on_the_global_seed_or_the_batch(images):
+def test_resnet_features_do_not_depend_on_the_global_seed_or_the_batch(images, built):
     import keras
 
     rows = []
     for seed in (0, 1):
         keras.utils.set_random_seed(seed)
+        built.cache_clear()
         rows.append(make_features("resnet50", cache=False, **SMALL).fit_transform(images[: 3 + seed])[:3])
     np.testing.assert_array_equal(*rows)
 

@@ -1,5 +1,6 @@
 """RUC as the last stage of KingdraCluster: what it changes, what it leaves, what survives a kill."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,9 @@ print(model.probabilities_.sum(axis=0).tolist())
 
 def make(refine=REFINEMENT, **arguments):
     mode = LadderIM(hidden_units=(8,), batch_size=30, learning_rate=0.02)
-    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1, "start_votes": 4}
-    return KingdraCluster(3, mode=mode, refine=refine, tol=None, random_state=0, **options | arguments)
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 2, "epochs_per_round": 1}
+    options |= {"start_votes": 4, "start_balance": 0.7, "tol": None, "random_state": 0}
+    return KingdraCluster(3, mode=mode, refine=refine, **options | arguments)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,18 @@ def refined(blobs):
     tf.config.run_functions_eagerly(True)
     yield make().fit(blobs)
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def rounds_done(blobs, tmp_path_factory):
+    """Checkpoints of all rounds and of no refinement, to be copied."""
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("rounds") / "state"
+    tf.config.run_functions_eagerly(True)
+    make(refine=None, checkpoint_dir=folder).fit(blobs)
+    tf.config.run_functions_eagerly(False)
+    return folder
 
 
 def assert_same(model, expected):
@@ -120,8 +134,8 @@ def test_a_fit_killed_while_refining_goes_on_to_the_same_bits(blobs, refined, tm
     assert_same(resumed, refined)
 
 
-def test_rounds_are_kept_when_the_refinement_is_another(blobs, tmp_path, monkeypatch):
-    make(refine=None, checkpoint_dir=tmp_path).fit(blobs)
+def test_rounds_are_kept_when_the_refinement_is_another(blobs, rounds_done, tmp_path, monkeypatch):
+    shutil.copytree(rounds_done, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
     make(checkpoint_dir=tmp_path).fit(blobs)
     model = make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(n_epochs=2)).fit(blobs)
@@ -129,8 +143,8 @@ def test_rounds_are_kept_when_the_refinement_is_another(blobs, tmp_path, monkeyp
     assert len(list(tmp_path.glob("refinement_*"))) == 1
 
 
-def test_a_backbone_with_other_weights_is_another_refinement(blobs, tmp_path, monkeypatch):
-    make(refine=None, checkpoint_dir=tmp_path).fit(blobs)
+def test_a_backbone_with_other_weights_is_another_refinement(blobs, rounds_done, tmp_path, monkeypatch):
+    shutil.copytree(rounds_done, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
     found = []
     for seed in (0, 0, 1):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,12 +62,27 @@ def undisturbed(blobs):
     return model
 
 
-@pytest.fixture
-def half_done(blobs, tmp_path):
-    """A checkpoint after round 1 of 4."""
+@pytest.fixture(scope="module")
+def killed(blobs, tmp_path_factory):
+    """A checkpoint after round 1 of 4, to be copied."""
+    folder = tmp_path_factory.mktemp("killed") / "fit"
     with pytest.raises(Killed):
-        make(tmp_path / "fit", callbacks=kill_after(1)).fit(blobs)
-    return tmp_path / "fit"
+        make(folder, callbacks=kill_after(1)).fit(blobs)
+    return folder
+
+
+@pytest.fixture
+def half_done(killed, tmp_path):
+    """A checkpoint after round 1 of 4, the test's own."""
+    return shutil.copytree(killed, tmp_path / "fit")
+
+
+@pytest.fixture(scope="module")
+def finished(blobs, tmp_path_factory):
+    """The checkpoint of a whole fit, to be copied."""
+    folder = tmp_path_factory.mktemp("finished") / "fit"
+    make(folder).fit(blobs)
+    return folder
 
 
 def test_without_a_seed_a_killed_fit_goes_on_with_the_one_it_began_with(blobs, tmp_path):
@@ -115,8 +131,8 @@ def test_finished_members_of_an_unfinished_round_are_not_trained_again(blobs, un
     assert_same(make(half_done).fit(blobs), undisturbed)
 
 
-def test_a_finished_fit_is_only_read(blobs, undisturbed, tmp_path, monkeypatch):
-    make(tmp_path).fit(blobs)
+def test_a_finished_fit_is_only_read(blobs, undisturbed, finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = contents(tmp_path)
     assert {Path(name).parts[0] for name in before} == {"run.json", "round_0003"}  # earlier rounds are pruned
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("trained again"))
@@ -124,8 +140,8 @@ def test_a_finished_fit_is_only_read(blobs, undisturbed, tmp_path, monkeypatch):
     assert contents(tmp_path) == before
 
 
-def test_a_resumed_graph_is_the_one_of_the_undisturbed_fit(blobs, undisturbed, tmp_path):
-    make(tmp_path).fit(blobs)
+def test_a_resumed_graph_is_the_one_of_the_undisturbed_fit(blobs, undisturbed, finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     graph, expected = make(tmp_path).fit(blobs).similarity_graph_, undisturbed.similarity_graph_
     np.testing.assert_array_equal(graph.labels, expected.labels)
     np.testing.assert_array_equal(graph.takes_part, expected.takes_part)

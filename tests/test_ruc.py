@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import sparse
 from sklearn.base import clone
 
@@ -14,7 +15,7 @@ TINY = {"hidden_units": (16,), "batch_size": 90, "n_epochs": 4, "n_neighbors": 1
 TRUTH = np.repeat([0, 1, 2], 30)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def noisy_labels():
     """The truth of `blobs`, a fifth of it wrong."""
     rng = np.random.default_rng(1)
@@ -23,6 +24,14 @@ def noisy_labels():
 
 def refine(X, y=None, n_clusters=3, clean=None, embeddings=None, **changes):
     return RUC(n_clusters, **{**TINY, **changes}).fit(X, y, clean=clean, embeddings=embeddings)
+
+
+@pytest.fixture(scope="module")
+def whole(blobs, noisy_labels):
+    """A fit that nothing disturbed, not compiled; read only."""
+    tf.config.run_functions_eagerly(True)
+    yield refine(blobs, noisy_labels)
+    tf.config.run_functions_eagerly(False)
 
 
 def test_wrong_labels_are_put_right(blobs, noisy_labels):
@@ -49,8 +58,8 @@ def test_digits_become_better_and_better_calibrated():
 
 
 @pytest.mark.usefixtures("eager")
-def test_predictions_of_new_rows_single_rows_and_sparse_rows(blobs, noisy_labels, tmp_path):
-    model = refine(blobs, noisy_labels)
+def test_predictions_of_new_rows_single_rows_and_sparse_rows(blobs, noisy_labels, whole, tmp_path):
+    model = whole
     np.testing.assert_array_equal(model.predict(blobs), model.labels_)
     np.testing.assert_array_equal(model.predict_proba(blobs[7:8]), model.probabilities_[7:8])
     np.testing.assert_allclose(model.probabilities_.sum(axis=1), 1, rtol=1e-5)
@@ -89,20 +98,20 @@ def test_without_a_clustering_it_starts_from_k_means(blobs):
     assert refine(images, backbone=backbone, n_epochs=1).labels_.shape == (90,)
 
 
-@pytest.mark.usefixtures("eager")
-@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")  # of a single epoch
-def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels):
+def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels, monkeypatch):
+    monkeypatch.setattr(RUC, "_train", lambda *_: None)  # rows are split before it
+    monkeypatch.setattr(RUC, "_label", lambda self, _: setattr(self, "labels_", TRUTH))
     sure = np.where(np.arange(90) % 2 == 0, 0.999, 0.6)[:, None]
     probabilities = np.where(np.eye(3)[noisy_labels] == 1, sure, (1 - sure) / 2)
-    by_confidence = refine(blobs, probabilities, split="confidence", n_epochs=1).clean_start_
+    by_confidence = refine(blobs, probabilities, split="confidence").clean_start_
     np.testing.assert_array_equal(by_confidence, np.arange(90) % 2 == 0)
-    by_vote = refine(blobs, probabilities, n_epochs=1).clean_start_
+    by_vote = refine(blobs, probabilities).clean_start_
     assert not by_vote[noisy_labels != TRUTH].any()
-    both = refine(blobs, probabilities, split="hybrid", n_epochs=1).clean_start_
+    both = refine(blobs, probabilities, split="hybrid").clean_start_
     np.testing.assert_array_equal(both, by_confidence & by_vote)
     mask = noisy_labels == TRUTH
-    np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask, n_epochs=1).clean_start_, mask)
-    elsewhere = refine(blobs, noisy_labels, embeddings=7 * np.eye(3)[noisy_labels], n_epochs=1).clean_start_
+    np.testing.assert_array_equal(refine(blobs, noisy_labels, clean=mask).clean_start_, mask)
+    elsewhere = refine(blobs, noisy_labels, embeddings=7 * np.eye(3)[noisy_labels]).clean_start_
     assert elsewhere.all()
 
 
@@ -112,24 +121,25 @@ def test_splits_by_confidence_by_vote_and_by_the_users_mask(blobs, noisy_labels)
 def test_everything_clean_and_next_to_nothing(blobs, noisy_labels, clean):
     mask = np.full(90, clean)
     mask[0] = True
-    model = refine(blobs, noisy_labels, clean=mask)
+    model = refine(blobs, noisy_labels, clean=mask, n_epochs=2)
     assert np.isfinite(model.probabilities_).all()
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning")  # of a single epoch
 def test_nothing_confident_enough_is_told_and_half_is_believed(blobs, noisy_labels):
     flat = np.full((90, 3), 0.3) + 0.1 * np.eye(3)[noisy_labels]
     flat[:40] = 0.25 + 0.25 * np.eye(3)[noisy_labels[:40]]
     with pytest.warns(PseudoLabelWarning, match="no row is clean by split='confidence' with confidence_threshold=0.99"):
-        model = refine(blobs, flat, split="confidence")
+        model = refine(blobs, flat, split="confidence", n_epochs=1)
     assert model.clean_start_.sum() >= 40
 
 
 @pytest.mark.usefixtures("eager")
 def test_two_clusters_one_cluster_and_clusters_without_rows(blobs):
     assert set(refine(blobs, (TRUTH > 0).astype(int), 2).labels_) == {0, 1}
-    assert refine(blobs, np.zeros(90, int), 1).probabilities_.tolist() == [[1.0]] * 90
-    fewer = refine(blobs, TRUTH, 7, n_epochs=6)
+    assert refine(blobs, np.zeros(90, int), 1, n_epochs=1).probabilities_.tolist() == [[1.0]] * 90
+    fewer = refine(blobs, TRUTH, 7, n_epochs=4)
     assert set(fewer.labels_) == {0, 1, 2}
     assert fewer.probabilities_.shape == (90, 7)
 
@@ -139,7 +149,7 @@ def test_a_cluster_that_dies_is_told(blobs):
     labels = TRUTH.copy()
     labels[5] = 3  # a single row, outvoted
     with pytest.warns(CollapseWarning, match=r"clusters \[3\] lost all their rows"):
-        refine(blobs, labels, 4, n_epochs=6)
+        refine(blobs, labels, 4)
 
 
 @pytest.mark.usefixtures("eager")
@@ -151,7 +161,7 @@ def test_images_with_a_backbone(tmp_path):
     convolution = keras.layers.Conv2D(8, 3, kernel_initializer=keras.initializers.HeNormal(seed=0))
     layers = [convolution, keras.layers.BatchNormalization(momentum=0.8), keras.layers.ReLU()]
     backbone = keras.Sequential([keras.Input((8, 8, 3)), *layers, keras.layers.GlobalAveragePooling2D()])
-    model = refine(images, labels, 2, backbone=backbone, batch_size=20, n_epochs=8)
+    model = refine(images, labels, 2, backbone=backbone, batch_size=20, n_epochs=4)
     assert model.scale_ == 255
     assert ACC(labels, model.labels_) == 1
     with pytest.raises(ValueError, match=r"X must have rows of shape \(8, 8, 3\); received \(8, 9, 3\)"):
@@ -167,8 +177,7 @@ def test_images_with_a_backbone(tmp_path):
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("killed_after", [1, 3])
-def test_a_killed_fit_goes_on_to_the_same_bits(blobs, noisy_labels, tmp_path, monkeypatch, killed_after):
-    whole = refine(blobs, noisy_labels)
+def test_a_killed_fit_goes_on_to_the_same_bits(blobs, noisy_labels, whole, tmp_path, monkeypatch, killed_after):
     saved = []
 
     def save_and_die(*arguments):
@@ -282,6 +291,7 @@ def test_thresholds_may_be_an_array():
     assert refiner._relabel_thresholds() == (0.9, 0.95)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_diverged_training_is_told(blobs, noisy_labels):
     with pytest.raises(FloatingPointError, match="training diverged"):
         refine(blobs, noisy_labels, learning_rate=1e20)

@@ -89,7 +89,7 @@ def test_members_of_one_space_see_different_numbers_of_neighbours_and_each_space
     for name in ("member_starts", "member_unevenness"):
         monkeypatch.setattr(teaching, name, watched(getattr(teaching, name), name))
     rows = np.random.default_rng(0).normal(size=(60, 4))
-    starting_sets(KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=10), rows, 0, ThisProcess())
+    starting_sets(KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=10, start_votes=10), rows, 0, ThisProcess())
     for name, members in (("member_unevenness", range(4)), ("member_starts", range(5))):
         found = [entry for entry in asked if entry[0] == name]
         for first in {entry[2] for entry in found}:
@@ -97,10 +97,10 @@ def test_members_of_one_space_see_different_numbers_of_neighbours_and_each_space
 
 
 def test_the_number_of_clusters_is_that_of_the_space_with_the_most_stable_ones():
-    groups = make_blobs(240, centers=3, cluster_std=0.1, random_state=1)[0]
-    noise = np.random.default_rng(0).normal(size=(240, 30))
+    groups = make_blobs(120, centers=3, cluster_std=0.1, random_state=1)[0]
+    noise = np.random.default_rng(0).normal(size=(120, 30))
     mode = LadderIM(hidden_units=(4,), batch_size=60)
-    options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "random_state": 0}
+    options = {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1, "random_state": 0, "start_balance": 0.7}
     for parts, spaces in (((noise, groups), [(0, 30), (30, 32)]), ((groups, noise), [(0, 2), (2, 32)])):
         model = KingdraCluster("auto", mode=mode, spaces=spaces, **options).fit(np.hstack(parts))
         assert model.n_clusters_ == model.cluster_count_.n_clusters == 3

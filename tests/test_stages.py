@@ -201,8 +201,9 @@ def test_a_clustering_and_a_refinement_go_on_from_the_pretexts_network(tmp_path,
 
 
 def test_kingdra_its_refinement_by_cores_and_attacks_on_both(tmp_path, capsys, undrawn):
-    cluster = TINY | {"mode": {"name": "ladder", "hidden_units": [8]}, "verbose": 0, "n_rounds": 2, "start_votes": 4}
-    seed = run(tmp_path, cluster=cluster, refine={**RUC, "split": "cores"})
+    cluster = TINY | {"mode": {"name": "ladder", "hidden_units": [8]}, "verbose": 0, "n_rounds": 2}
+    cluster |= {"start_votes": 4, "start_balance": 0.7}
+    seed = run(tmp_path, cluster=cluster, refine={**RUC, "split": "cores", "n_epochs": 1})
     metrics = read_json(seed / "metrics.json")
     assert {"kingdra", "refined", "ensemble", "rounds"} <= set(metrics)
     assert 0 < metrics["clean_at_start"]["coverage"] <= metrics["coverage"]

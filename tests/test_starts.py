@@ -131,7 +131,7 @@ def test_balance_asks_for_like_sizes(digits_lists):
 def test_unevenness_tells_groups_of_like_sizes_from_others(digits_lists):
     chosen = np.concatenate([np.flatnonzero(DIGITS.target == digit)[: 170 - 17 * digit] for digit in range(10)])
     lists = neighbor_lists(DIGITS.data[chosen], 10)[1]
-    even, uneven = ([unevenness(near, 10, member=member) for member in range(4)] for near in (digits_lists, lists))
+    even, uneven = ([unevenness(near, 10, member=member) for member in range(2)] for near in (digits_lists, lists))
     assert np.mean(even) < 0.8 * LIMIT < 1.2 * LIMIT < np.mean(uneven)
     assert (chosen_balance(even), chosen_balance(uneven)) == (0.7, 0.5)
 
@@ -211,7 +211,7 @@ def test_rows_with_many_copies_do_not_take_the_graph_apart():
     assert len(np.unique(X, axis=0)) < 100
     for rows in (X, sparse.csr_matrix(X)):
         neighbors = neighbor_lists(rows, 3)[1]
-        for member in range(4):
+        for member in range(2):
             assert ACC(y, community_starts(neighbors, 3, member=member)[0]) == 1
     assert estimate_n_clusters(X).n_clusters == 3
     habits = rng.choice([0.1, 0.9], size=(3, 9))
