@@ -79,7 +79,7 @@ def principal_components(features, n_components):
     """
     features = np.asarray(features, dtype=np.float32).reshape(len(features), -1)
     n_components = min(n_components, *features.shape)
-    size = np.sqrt(np.sum(features.var(axis=0, dtype=np.float64)))
+    size = np.sqrt(np.sum([column.var(dtype=np.float64) for column in features.T]))  # at once: a copy in float64
     if size == 0:
         return np.zeros((len(features), n_components), dtype=np.float32)
     with threadpool_limits(limits=1):
