@@ -40,7 +40,6 @@ PLAIN = {
 }
 
 pytestmark = [
-    pytest.mark.usefixtures("eager"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
 ]
@@ -53,6 +52,7 @@ def test_every_number_among_the_arguments_is_tried():
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_of_numpy_is_fitted_and_saved_like_one_of_python(name, blobs, tmp_path):
+    """All of one network, which is compiled once."""
     mode = LadderIM(hidden_units=(4,), batch_size=90)
     rounds = {"n_rounds": 2} if name == "epochs_per_round" else {}
     model = KingdraCluster(mode=mode, **{"n_clusters": 3} | PLAIN | rounds | {name: NUMBERS[name]})
@@ -75,12 +75,14 @@ def fitted():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.usefixtures("eager")
 @both
 @pytest.mark.parametrize("convert", [np.int64, np.int32])
 def test_numpy_integers_are_integers(fitted, make, convert):
     np.testing.assert_array_equal(make(convert(3)).fit(X).probabilities_, fitted[make].probabilities_)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("name", "value", "same"),
     [
