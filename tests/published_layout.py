@@ -1,6 +1,7 @@
 """Checkpoints in the published layout: names and shapes from the golden files, weights from a seed."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def make_arrays(shapes, seed=0):
     """Arrays by tensor name, the same on every machine: what the outputs of golden file `shapes` were computed with."""
+    return dict(_arrays(shapes, seed))
+
+
+@lru_cache
+def _arrays(shapes, seed):
+    """Return them, drawn once and read-only."""
     shapes = json.loads((GOLDEN / shapes).read_text())
     rng, arrays = np.random.default_rng(seed), {}
     for tensor in sorted(shapes):
@@ -27,6 +34,7 @@ def make_arrays(shapes, seed=0):
         else:
             array = 0.1 * rng.normal(size=shape)
         arrays[tensor] = array if array.dtype.kind == "i" else array.astype(np.float32)
+        arrays[tensor].flags.writeable = False
     return arrays
 
 

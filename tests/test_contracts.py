@@ -287,7 +287,8 @@ def test_every_mode_can_be_a_member_and_is_taught(mode, blobs, monkeypatch):
     from kingdra_cluster.labellers import LABELLERS
 
     monkeypatch.setitem(LABELLERS, "test", lambda graph, n_clusters: np.arange(graph.n_rows) % n_clusters)
-    options = {"n_members": 2, "n_rounds": 2, "start_votes": 4, "epochs_first_round": 1, "epochs_per_round": 1}
-    model = kingdra_cluster.KingdraCluster(3, mode=mode, labeller="test", random_state=0, **options).fit(blobs)
+    options = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1, "random_state": 0}
+    options |= {"start_votes": 4, "start_balance": 0.7}
+    model = kingdra_cluster.KingdraCluster(3, mode=mode, labeller="test", **options).fit(blobs)
     assert model.history_[1]["supervised"]
     np.testing.assert_array_equal(model.predict_proba(blobs), model.probabilities_)

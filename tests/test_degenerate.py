@@ -242,36 +242,6 @@ def test_the_modes_arguments_are_checked_by_the_ensemble_too():
 
 
 @both
-@pytest.mark.parametrize("convert", [np.int64, np.int32])
-def test_numpy_integers_are_integers(make, convert):
-    expected = make(3).fit(X)
-    np.testing.assert_array_equal(make(convert(3)).fit(X).probabilities_, expected.probabilities_)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "same"),
-    [
-        ("hidden_units", np.array([8]), (8,)),
-        ("hidden_units", [8], (8,)),
-        ("hidden_units", (np.int64(8),), (8,)),
-        ("denoising_cost", np.array([2.0, 1.0]), (2.0, 1.0)),
-        ("noise_std", np.float32(0.5), 0.5),
-        ("noise_std", 1, 1.0),
-        ("batch_size", np.int64(16), 16),
-        ("n_epochs", np.uint8(1), 1),
-    ],
-)
-def test_numpy_arguments_of_the_mode_work_alone_and_in_the_ensemble(tmp_path, name, value, same):
-    alone = make_ladder(**{name: value}).fit(X)
-    np.testing.assert_array_equal(alone.probabilities_, make_ladder(**{name: same}).fit(X).probabilities_)
-    alone.save(tmp_path / "alone")
-    LadderIM.load(tmp_path / "alone").fit(X)
-    together = make_kingdra(mode=LadderIM(**{"hidden_units": (8,), name: value}), n_members=1, n_rounds=1).fit(X)
-    together.save(tmp_path / "together")
-    np.testing.assert_array_equal(KingdraCluster.load(tmp_path / "together").predict(X), together.labels_)
-
-
-@both
 def test_training_that_diverges_says_so(make):
     mode = {"learning_rate": 1e30, "hidden_units": (8,)}
     estimator = make_ladder(**mode) if make is make_ladder else make_kingdra(mode=LadderIM(**mode))

@@ -1,11 +1,14 @@
 """NumPy's numbers as arguments are as good as those of Python, from ``fit`` to the saved folder."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kingdra_cluster import KingdraCluster, LadderIM
+from tests.test_degenerate import MAKERS, X, both, make_kingdra, make_ladder
 
 NUMBERS = {
     "n_clusters": np.int64(3),
@@ -37,7 +40,6 @@ PLAIN = {
 }
 
 pytestmark = [
-    pytest.mark.usefixtures("eager"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.CollapseWarning"),
     pytest.mark.filterwarnings("ignore::kingdra_cluster.PseudoLabelWarning"),
 ]
@@ -50,6 +52,7 @@ def test_every_number_among_the_arguments_is_tried():
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_of_numpy_is_fitted_and_saved_like_one_of_python(name, blobs, tmp_path):
+    """All of one network, which is compiled once."""
     mode = LadderIM(hidden_units=(4,), batch_size=90)
     rounds = {"n_rounds": 2} if name == "epochs_per_round" else {}
     model = KingdraCluster(mode=mode, **{"n_clusters": 3} | PLAIN | rounds | {name: NUMBERS[name]})
@@ -57,3 +60,50 @@ def test_a_number_of_numpy_is_fitted_and_saved_like_one_of_python(name, blobs, t
     json.dumps(model.history_)
     assert model.get_params()[name] is NUMBERS[name]
     assert KingdraCluster.load(tmp_path / "model").get_params()[name] == NUMBERS[name].item()
+
+
+# Of an estimator with few arguments of its own
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Each of both, fitted to X, not compiled; read only."""
+    tf.config.run_functions_eagerly(True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield {make: make(3).fit(X) for make in MAKERS.values()}
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eager")
+@both
+@pytest.mark.parametrize("convert", [np.int64, np.int32])
+def test_numpy_integers_are_integers(fitted, make, convert):
+    np.testing.assert_array_equal(make(convert(3)).fit(X).probabilities_, fitted[make].probabilities_)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    ("name", "value", "same"),
+    [
+        ("hidden_units", np.array([8]), (8,)),
+        ("hidden_units", [8], (8,)),
+        ("hidden_units", (np.int64(8),), (8,)),
+        ("denoising_cost", np.array([2.0, 1.0]), (2.0, 1.0)),
+        ("noise_std", np.float32(0.5), 0.5),
+        ("noise_std", 1, 1.0),
+        ("batch_size", np.int64(16), 16),
+        ("n_epochs", np.uint8(1), 1),
+    ],
+)
+def test_numpy_arguments_of_the_mode_work_alone_and_in_the_ensemble(fitted, tmp_path, name, value, same):
+    alone = make_ladder(**{name: value}).fit(X)
+    default = getattr(fitted[make_ladder], name) == same
+    expected = fitted[make_ladder] if default else make_ladder(**{name: same}).fit(X)
+    np.testing.assert_array_equal(alone.probabilities_, expected.probabilities_)
+    alone.save(tmp_path / "alone")
+    LadderIM.load(tmp_path / "alone").fit(X)
+    quick = {"n_members": 1, "n_rounds": 1, "start_balance": 0.7}
+    together = make_kingdra(mode=LadderIM(**{"hidden_units": (8,), name: value}), **quick).fit(X)
+    together.save(tmp_path / "together")
+    np.testing.assert_array_equal(KingdraCluster.load(tmp_path / "together").predict(X), together.labels_)

@@ -58,7 +58,7 @@ def test_the_number_of_clusters_can_be_estimated(tmp_path):
     centres = np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 60, axis=0)
     rows = centres + np.random.default_rng(0).normal(size=centres.shape)
     np.savez(tmp_path / "rows.npz", X=rows, y=np.repeat([0, 1, 2], 60))
-    quick = ["n_members=2", "n_rounds=1", "epochs_first_round=60", "mode.hidden_units=[16]", "mode.learning_rate=0.02"]
+    quick = ["n_members=2", "n_rounds=1", "epochs_first_round=20", "mode.hidden_units=[16]", "mode.learning_rate=0.02"]
     settings = ["--set", *(f"cluster.{one}" for one in quick), "refine.mode=ruc", "refine.n_epochs=1"]
     arguments = ["cluster", "--array", str(tmp_path / "rows.npz"), "--output", str(tmp_path / "run")]
     assert main([*arguments, "--n-clusters", "auto", *settings]) == 0

@@ -69,13 +69,19 @@ def rounds_done(blobs, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def own_rounds(rounds_done, tmp_path):
+    """Such checkpoints, the test's own."""
+    return shutil.copytree(rounds_done, tmp_path / "rounds")
+
+
 def assert_same(model, expected):
     for name in RESULTS:
         np.testing.assert_array_equal(getattr(model, name), getattr(expected, name), err_msg=name)
 
 
-def test_the_refined_answer_counts_and_the_ensembles_is_kept(blobs, refined):
-    plain = make(refine=None).fit(blobs)
+def test_the_refined_answer_counts_and_the_ensembles_is_kept(blobs, refined, own_rounds):
+    plain = make(refine=None, checkpoint_dir=own_rounds).fit(blobs)
     assert plain.refiner_ is None
     np.testing.assert_array_equal(refined.ensemble_probabilities_, plain.probabilities_)
     np.testing.assert_array_equal(plain.ensemble_labels_, plain.labels_)
@@ -86,8 +92,8 @@ def test_the_refined_answer_counts_and_the_ensembles_is_kept(blobs, refined):
     np.testing.assert_array_equal(alone.fit(blobs, start).probabilities_, refined.probabilities_)
 
 
-def test_the_refiner_is_the_users_alone(blobs, tmp_path):
-    model = make(checkpoint_dir=tmp_path, n_rounds=1).fit(blobs)
+def test_the_refiner_is_the_users_alone(blobs, own_rounds):
+    model = make(clone(REFINEMENT).set_params(n_epochs=1), checkpoint_dir=own_rounds).fit(blobs)
     assert model.refiner_.checkpoint_dir is None, "the folder is the ensemble's"
 
 
@@ -134,23 +140,21 @@ def test_a_fit_killed_while_refining_goes_on_to_the_same_bits(blobs, refined, tm
     assert_same(resumed, refined)
 
 
-def test_rounds_are_kept_when_the_refinement_is_another(blobs, rounds_done, tmp_path, monkeypatch):
-    shutil.copytree(rounds_done, tmp_path, dirs_exist_ok=True)
+def test_rounds_are_kept_when_the_refinement_is_another(blobs, own_rounds, monkeypatch):
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
-    make(checkpoint_dir=tmp_path).fit(blobs)
-    model = make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(n_epochs=2)).fit(blobs)
-    assert len(model.refiner_.history_) == 2
-    assert len(list(tmp_path.glob("refinement_*"))) == 1
+    for n_epochs in (2, 1):
+        model = make(clone(REFINEMENT).set_params(n_epochs=n_epochs), checkpoint_dir=own_rounds).fit(blobs)
+        assert len(model.refiner_.history_) == n_epochs
+        assert len(list(own_rounds.glob("refinement_*"))) == 1
 
 
-def test_a_backbone_with_other_weights_is_another_refinement(blobs, rounds_done, tmp_path, monkeypatch):
-    shutil.copytree(rounds_done, tmp_path, dirs_exist_ok=True)
+def test_a_backbone_with_other_weights_is_another_refinement(blobs, own_rounds, monkeypatch):
     monkeypatch.setattr(LadderIM, "make_batches", lambda *_, **__: pytest.fail("a member was trained again"))
     found = []
     for seed in (0, 0, 1):
         backbone = make_backbone({"name": "mlp", "hidden_units": (4,)}, blobs.shape[1:], seed)
-        make(checkpoint_dir=tmp_path, refine=clone(REFINEMENT).set_params(backbone=backbone, n_epochs=1)).fit(blobs)
-        found += tmp_path.glob("refinement_*")
+        make(clone(REFINEMENT).set_params(backbone=backbone, n_epochs=1), checkpoint_dir=own_rounds).fit(blobs)
+        found += own_rounds.glob("refinement_*")
     assert found[0] == found[1] != found[2]
     assert len(found) == 3, "the state of another refinement is removed"
 

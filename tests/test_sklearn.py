@@ -12,7 +12,7 @@ from kingdra_cluster import NNM, RUC, KingdraCluster, LadderIM, SimCLR
 TINY = {"hidden_units": (8,), "batch_size": 256, "learning_rate": 0.02, "mi_weight": 1.0}
 LADDER = LadderIM(4, n_epochs=1, **TINY)
 KINGDRA = KingdraCluster(
-    4, mode=LadderIM(**TINY), n_members=1, n_rounds=1, epochs_first_round=1, confidence_threshold=0
+    4, mode=LadderIM(**TINY), n_members=1, n_rounds=1, epochs_first_round=1, confidence_threshold=0, start_balance=0.7
 )
 
 SMALL_MLP = {"name": "mlp", "hidden_units": (8,)}
@@ -47,7 +47,7 @@ def expected_failures(estimator):
 def test_checks_of_scikit_learn(estimator, check):
     if check.func.__name__ == "check_clustering":  # wants three blobs to be found, not only an answer
         name = "epochs_first_round" if isinstance(estimator, KingdraCluster) else "n_epochs"
-        estimator.set_params(**{name: 3 if isinstance(estimator, RUC) else 6})
+        estimator.set_params(**{name: {NNM: 3, RUC: 2}.get(type(estimator), 6)})
     check(estimator)
 
 

@@ -227,7 +227,7 @@ def test_labels_of_an_earlier_run_are_refined_and_self_labelling_goes_on(tmp_pat
     assert json.loads((seed / "history.jsonl").read_text())["epoch"] == 0
     (tmp_path / "second").mkdir()
     labels = {"name": "labels", "path": str(seed / "labels.csv"), "n_clusters": 10}
-    again = run(tmp_path / "second", cluster=labels, refine=RUC)
+    again = run(tmp_path / "second", cluster=labels, refine={**RUC, "n_epochs": 1})
     assert read_json(again / "metrics.json")["cluster"] == read_json(seed / "metrics.json")["refined"]
     (again / "labels_unrefined.csv").replace(again / "labels.csv")
     assert [line["label"] for line in read_labels(again)] == [line["label"] for line in read_labels(seed)]
