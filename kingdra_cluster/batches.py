@@ -41,15 +41,16 @@ def chunks(n_rows, size=CHUNK_ROWS):
 
 def root_mean_square(X):
     """Return the root mean square over all entries of X, zeros included; 1.0 if every entry is 0."""
-    total, any_entry = 0.0, False
+    total, largest = 0.0, 0.0  # whose square may be too small for a number
     for rows in chunks(X.shape[0]):
         selected = X[rows]
         entries = selected.data if sparse.issparse(selected) else np.asarray(selected)
         total += float(np.sum(np.square(entries, dtype=np.float64)))
-        any_entry = any_entry or bool(np.any(entries))  # their squares may be too small for a number
+        largest = max(largest, float(entries.max(initial=0)), -float(entries.min(initial=0)))
     scale = float(np.sqrt(total / np.prod(X.shape, dtype=np.float64)))
-    if 0 < scale < SMALLEST_SCALE or (scale == 0 and any_entry):
-        raise ValueError(f"X must have a root mean square of 0 or at least {SMALLEST_SCALE}; it is {scale:.3g}")
+    if largest > 0 and scale < SMALLEST_SCALE:
+        found = f"it is {scale:.3g}, the largest entry {largest:.3g}"
+        raise ValueError(f"X must have a root mean square of 0 or at least {SMALLEST_SCALE}; {found}")
     return scale if scale > 0 else 1.0
 
 

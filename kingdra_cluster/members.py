@@ -87,7 +87,7 @@ def member_features(mode, X, *, path, scale, threads, n_components, space=None):
     """
     rows = _columns(X, space)
     with _one_at_a_time:
-        _claim_or_raise(threads)
+        require_threads(threads)
         network = hidden_network(member_classifier(mode, path, tuple(rows.shape[1:]), scale))
         features = None if network is None else predict_rows(network, rows)
     return None if features is None else principal_components(features, n_components)
@@ -111,7 +111,8 @@ def claim_threads(threads):
     return True
 
 
-def _claim_or_raise(threads):
+def require_threads(threads):
+    """Raise ``RuntimeError`` unless TensorFlow has, or can be given, ``threads`` threads an operation here."""
     if not claim_threads(threads):
         raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
 
@@ -190,7 +191,7 @@ def _columns(X, space):
 
 
 def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scale, threads):
-    _claim_or_raise(threads)
+    require_threads(threads)
     network = _network(type(mode), member_parameters(mode), tuple(X.shape[1:]))
     start = _fresh_state(mode, X.shape[1:], seed) if source is None else _read_state(source, seed)
     _assign(network, start, source)

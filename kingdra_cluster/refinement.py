@@ -11,7 +11,7 @@ from joblib import delayed
 from sklearn.base import clone
 
 from kingdra_cluster.exceptions import CollapseWarning
-from kingdra_cluster.members import claim_threads
+from kingdra_cluster.members import require_threads
 from kingdra_cluster.modes import RUC
 from kingdra_cluster.persistence import data_hash
 from kingdra_cluster.saving import jsonable
@@ -82,8 +82,7 @@ def _state_folder(folder, refiner):
 
 
 def _fit(X, probabilities, pseudo_labels, refiner, model, target, threads):
-    if not claim_threads(threads):
-        raise RuntimeError(f"TensorFlow already runs with another number of threads than threads_per_member={threads}")
+    require_threads(threads)
     if model is not None:
         refiner.set_params(backbone=keras.saving.load_model(model, compile=False, safe_mode=True))
     X, probabilities, pseudo_labels = map(opened, (X, probabilities, pseudo_labels))

@@ -18,7 +18,7 @@ from kingdra_cluster.pseudo_labels import aligned_average, name_buckets, smalles
 from kingdra_cluster.similarity_graph import SimilarityGraph
 from kingdra_cluster.spaces import space_of
 from kingdra_cluster.teaching import BucketMemory, later_sets, starting_sets
-from kingdra_cluster.voters import find_voters
+from kingdra_cluster.voters import learnt_voters
 
 FIRST_ROUND = 1000, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
 LATER_ROUNDS = 500, 2
@@ -77,9 +77,9 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
     index = 0 if state is None else len(state.history)
     while index < settings.n_rounds and not has_settled(state, settings.tol):
         began = time.perf_counter()
-        taught, balance = later_sets(settings, state), None
+        taught, voters, balance = later_sets(settings, state), None, None
         if state is None:
-            taught, balance = starting_sets(settings, X, seed, workers)
+            taught, voters, balance = starting_sets(settings, X, seed, workers)
         supervised = taught is not None and state is not None
         epochs = epochs_of_round(settings, supervised, X.shape[0], mode.batch_size)
         results = workers(
@@ -102,13 +102,13 @@ def train_rounds(settings, mode, X, *, seed, scales, workers, checkpoints):
         state = _conclude(settings, state, results, supervised=supervised, epochs=epochs)
         _warn_of_buckets(state, settings)
         state.history[-1]["start_balance"] = balance
-        voters = kind = None
+        learnt = None
         if len(state.history) < settings.n_rounds and not has_settled(state, settings.tol):
             paths = [checkpoints.member_path(index, member) for member in range(settings.n_members)]
-            options = {"seed": seed, "scales": scales, "workers": workers}
-            voters, kind = find_voters(settings, mode, X, paths, state.history, **options)
-        state.history[-1]["voters"] = kind
-        state = state._replace(voters=voters)
+            options = {"balance": state.history[0]["start_balance"], "seed": seed, "scales": scales, "workers": workers}
+            learnt = learnt_voters(settings, mode, X, paths, **options)
+        state.history[-1]["voters"] = "learnt" if learnt is not None else None if voters is None else "starts"
+        state = state._replace(voters=voters if learnt is None else learnt)
         state.history[-1]["workers_peak_mb"] = workers_peak_mb(results)
         state.history[-1]["seconds"] = round(time.perf_counter() - began, 3)
         epochs = epochs_of_round(settings, state.memory.buckets is not None, X.shape[0], mode.batch_size)

@@ -1,6 +1,7 @@
 """What a round teaches the members: which buckets, and under which names."""
 
 import numpy as np
+from joblib import delayed
 
 from kingdra_cluster.label_tuples import smallest_type
 from kingdra_cluster.labellers import PROPORTIONAL, TAUGHT
@@ -8,8 +9,9 @@ from kingdra_cluster.members import member_starts, member_unevenness
 from kingdra_cluster.merging import UNEVEN
 from kingdra_cluster.pseudo_labels import balanced_rows, match_labels, name_buckets, proportional_rows, smallest_bucket
 from kingdra_cluster.similarity_graph import SimilarityGraph
-from kingdra_cluster.starts import NEIGHBORS, chosen_balance, start_agreement
-from kingdra_cluster.voters import calls_of_members, lists_of_spaces
+from kingdra_cluster.spaces import each_space
+from kingdra_cluster.starts import NEIGHBORS, chosen_balance, neighbor_lists, start_agreement
+from kingdra_cluster.voters import are_asked, votes_of_each
 
 
 class BucketMemory:
@@ -48,7 +50,7 @@ class BucketMemory:
 
 
 def starting_sets(settings, X, seed, workers):
-    """Find what the members start from.
+    """Find what the members start from, and more starts like theirs that may vote on what is taught next.
 
     Parameters
     ----------
@@ -62,36 +64,46 @@ def starting_sets(settings, X, seed, workers):
     -------
     sets : list of (rows, classes), or None
         A labelled set for each member; None if the first round is unsupervised.
+    voters : (n_voters, n) int, or None
+        -1 where one has no opinion.  None where none will be asked (`voters.are_asked`).
     balance : float, or None
         How much the starts prefer like sizes: as asked for, or as `unevenness` and `start_agreement` say.
     """
     if settings.start is None:
-        return None, None
+        return None, None, None
     n = X.shape[0]
-    lists = lists_of_spaces(settings, X, seed)
-    starts, balance = _starts_of_all(settings, lists, seed, workers)
+    lists = [neighbor_lists(rows, settings.n_clusters, seed) for rows in each_space(X, settings.spaces)]
+    n_starts = votes_of_each(settings) if are_asked(settings, n) else 1
+    starts, balance = _starts_of_all(settings, lists, seed, n_starts, workers)
     sets = []
-    for member, (classes,) in enumerate(starts):
+    for member, (classes, *_) in enumerate(starts):
         rows = lists[member % len(lists)][0][classes >= 0]
         sets.append(compact_set(np.resize(rows, n), np.resize(classes[classes >= 0], n)))
-    return sets, balance
+    return sets, np.concatenate([classes[1:] for classes in starts]) if n_starts > 1 else None, balance
 
 
-def _starts_of_all(settings, lists, seed, workers):
-    """A start (1, m) of every member, from the lists of neighbours in its space, and the balance of them."""
+def _starts_of_all(settings, lists, seed, n_starts, workers):
+    """Starts (n_starts, m) of every member, from the lists of neighbours in its space, and the balance they are of."""
+    n_spaces = len(lists)
+
+    def calls(function, n_members, **options):
+        options |= {"seed": seed}
+        return [  # the members of every space see all numbers of neighbours
+            delayed(function)(lists[m % n_spaces][1], settings.n_clusters, member=m // n_spaces, **options)
+            for m in range(n_members)
+        ]
 
     def with_balance(balance):
-        return workers(calls_of_members(member_starts, settings, lists, settings.n_members, seed, balance=balance))
+        return workers(calls(member_starts, settings.n_members, balance=balance, n_starts=n_starts))
 
     if settings.start_balance is not None:
         return with_balance(settings.start_balance), settings.start_balance
-    few = min(len(NEIGHBORS) * len(lists), settings.n_members)
-    found = workers(calls_of_members(member_unevenness, settings, lists, few, seed))
+    found = workers(calls(member_unevenness, min(len(NEIGHBORS) * n_spaces, settings.n_members)))
     starts = with_balance(chosen_balance(found))
     if chosen_balance(found) != UNEVEN:
         return starts, chosen_balance(found)
     first = [own[0] for own in starts]
-    of_spaces = [first[space :: len(lists)] for space in range(len(lists))]  # whose rows may be others
+    of_spaces = [first[space::n_spaces] for space in range(n_spaces)]  # whose rows may be others
     balance = chosen_balance(found, np.mean([start_agreement(of_one, settings.n_clusters) for of_one in of_spaces]))
     return (starts if balance == UNEVEN else with_balance(balance)), balance
 

@@ -58,7 +58,7 @@ def check_ensemble(ensemble):
     if folder is not None and not isinstance(folder, (str, os.PathLike)):
         raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
     if folder is not None and os.path.exists(folder) and not os.path.isdir(folder):
-        raise NotADirectoryError(f"checkpoint_dir must be a folder; received the file checkpoint_dir={str(folder)!r}")
+        raise ValueError(f"checkpoint_dir must be a folder; received the file checkpoint_dir={str(folder)!r}")
     if folder == "":
         raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
     listed = callbacks is None or isinstance(callbacks, (list, tuple))

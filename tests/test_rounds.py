@@ -184,14 +184,15 @@ def test_the_sure_rows_are_taught_where_the_voters_leave_none_that_takes_part():
 def test_balance_of_the_starts_is_as_asked_for_or_as_the_sizes_say():
     even = make_blobs([100, 100, 100], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
     uneven = make_blobs([500, 40, 40], 2, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)[0]
+    options = {"n_members": 2, "start_votes": 6}
     for X, asked, expected in ((even, None, 0.7), (uneven, None, 0.5), (uneven, 0.8, 0.8), (even, 0.5, 0.5)):
-        settings = KingdraCluster(3, start_balance=asked, n_members=2)
-        sets, balance = starting_sets(settings, X, 0, ThisProcess())
+        settings = KingdraCluster(3, start_balance=asked, **options)
+        sets, voters, balance = starting_sets(settings, X, 0, ThisProcess())
         assert balance == expected
         for member, (rows, classes) in enumerate(sets):
-            (alone,) = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected)
-            np.testing.assert_array_equal(classes[: len(X)], alone[rows[: len(X)]])
-    assert starting_sets(KingdraCluster(2, start=None), even, 0, ThisProcess()) == (None, None)
+            alone = community_starts(neighbor_lists(X, 3)[1], 3, member=member, balance=expected, n_starts=3)
+            np.testing.assert_array_equal(classes[: len(X)], alone[0][rows[: len(X)]])
+            np.testing.assert_array_equal(voters[2 * member : 2 * member + 2], alone[1:])
 
 
 def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
@@ -199,8 +200,8 @@ def test_little_balance_is_given_up_where_its_starts_do_not_agree(monkeypatch):
     lists = neighbor_lists(uneven, 3)[1]
     for needed, asked, expected in ((1.0, None, 0.5), (1.1, None, 1.0), (1.1, 0.5, 0.5)):
         monkeypatch.setattr(starts, "AGREED", needed)
-        settings = KingdraCluster(3, start_balance=asked, n_members=2)
-        sets, balance = starting_sets(settings, uneven, 0, ThisProcess())
+        settings = KingdraCluster(3, start_balance=asked, n_members=2, start_votes=2)
+        sets, _, balance = starting_sets(settings, uneven, 0, ThisProcess())
         assert balance == expected
         alone = community_starts(lists, 3, member=1, balance=expected)[0]
         np.testing.assert_array_equal(sets[1][1][: len(uneven)], alone[sets[1][0][: len(uneven)]])

@@ -73,7 +73,7 @@ def test_starts_in_different_spaces_need_not_agree_for_little_balance():
     noise = np.random.default_rng(0).normal(size=(2, 480, 2))
     parts = [sizes + noise[0], np.random.default_rng(1).permutation(sizes) + noise[1]]
     settings = KingdraCluster(3, spaces=[(0, 2), (2, 4)], n_members=4, start_votes=4)
-    assert starting_sets(settings, np.hstack(parts), 0, ThisProcess())[1] == 0.5
+    assert starting_sets(settings, np.hstack(parts), 0, ThisProcess())[2] == 0.5
 
 
 def test_members_of_one_space_see_different_numbers_of_neighbours_and_each_space_says_how_uneven_it_is(monkeypatch):

@@ -14,14 +14,13 @@ from kingdra_cluster.members import member_features
 from kingdra_cluster.modes.base import hidden_network, predict_rows
 from kingdra_cluster.parallel import ThisProcess
 from kingdra_cluster.spaces import principal_components
-from kingdra_cluster.starts import community_starts, neighbor_lists
+from kingdra_cluster.teaching import starting_sets
 from kingdra_cluster.unsup_metrics import ACC
-from kingdra_cluster.voters import find_voters, learnt_voters, votes_of_each
+from kingdra_cluster.voters import learnt_voters, votes_of_each
 
 X, CLASSES = make_blobs(120, centers=3, n_features=4, cluster_std=1.0, random_state=0)
 MODE = LadderIM(hidden_units=(16, 8), batch_size=40, learning_rate=0.02)
 SHORT = {"mode": MODE, "n_members": 2, "epochs_first_round": 6, "epochs_per_round": 1, "start_votes": 6}
-EVEN_START = [{"start_balance": 0.7}]
 
 
 @pytest.fixture(scope="module")
@@ -87,69 +86,76 @@ def test_components_have_length_one_together_and_do_not_depend_on_threads():
 
 
 def test_each_member_has_its_share_of_the_votes():
-    for votes, members, each in ((100, 10, 10), (100, 3, 34), (0, 3, 0), (1, 4, 1)):
+    for votes, members, each in ((100, 10, 10), (100, 3, 34), (0, 3, 1), (1, 4, 1)):
         assert votes_of_each(SimpleNamespace(start_votes=votes, n_members=members)) == each
 
 
-def asked(model, folder, **arguments):
-    """`find_voters` or `learnt_voters` of a fitted ensemble with other arguments."""
+def asked(model, folder, balance=0.7, **arguments):
+    """`learnt_voters` of a fitted ensemble with other arguments."""
     settings = model._with_clusters(3)
     vars(settings).update({"n_rounds": 2} | arguments)
-    options = {"seed": 0, "scales": [model.scale_], "workers": ThisProcess()}
-    return (settings, settings._member_mode(), X, paths(folder)), options
+    options = {"balance": balance, "seed": 0, "scales": [model.scale_], "workers": ThisProcess()}
+    return learnt_voters(settings, settings._member_mode(), X, paths(folder), **options)
 
 
 def test_voters_find_the_groups_that_the_members_have_learnt(fitted):
-    arguments, options = asked(*fitted)
-    found = learnt_voters(*arguments, **options)
+    found = asked(*fitted)
     assert found.shape == (6, 120)
     assert np.mean([ACC(CLASSES, own) for own in found]) > 0.9
-    np.testing.assert_array_equal(found, learnt_voters(*arguments, **options), "the same bits")
-
-
-def test_starts_vote_after_the_first_round_where_groups_are_uneven_or_nothing_is_agreed_upon(fitted, monkeypatch):
-    arguments, options = asked(*fitted)
-    learnt = learnt_voters(*arguments, **options)
-    lists = neighbor_lists(X, 3)[1]
-
-    def more_starts(balance):
-        several = [community_starts(lists, 3, member=member, balance=balance, n_starts=3) for member in range(2)]
-        return np.concatenate([own[1:] for own in several])
-
-    for needed, balance, rounds, kind, expected in (
-        (0.75, 0.7, 1, "learnt", learnt),
-        (0.75, 0.7, 2, "learnt", learnt),
-        (0.75, 0.5, 1, "starts", more_starts(0.5)),
-        (0.75, 0.5, 2, None, None),
-        (1.1, 0.7, 1, "starts", more_starts(0.7)),
-        (1.1, 0.7, 2, None, None),
-    ):
-        monkeypatch.setattr(starts, "AGREED", needed)
-        found, whose = find_voters(*arguments, [{"start_balance": balance}] * rounds, **options)
-        assert whose == kind
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_starts_vote_where_a_member_has_no_dense_layer(fitted, monkeypatch):
-    monkeypatch.setattr("kingdra_cluster.members.hidden_network", lambda classifier: None)
-    arguments, options = asked(*fitted)
-    assert learnt_voters(*arguments, **options) is None
-    assert find_voters(*arguments, EVEN_START, **options)[1] == "starts"
+    np.testing.assert_array_equal(found, asked(*fitted), "the same bits")
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_rounds": 1}, {"start_votes": 0}, {"start": None}, {"labeller": "cores"}, {"most": 119}]
+    "options",
+    [{"n_rounds": 1}, {"start_votes": 0}, {"start": None, "balance": None}, {"labeller": "cores"}, {"balance": 0.5}],
 )
-def test_members_vote_alone(fitted, monkeypatch, options):
-    """With one round, nobody else asked, nothing but sure rows taught, or a sample of the rows searched."""
-    monkeypatch.setattr(starts, "MANY_ROWS", options.pop("most", 120))
-    arguments, known = asked(*fitted, **options)
-    assert find_voters(*arguments, EVEN_START, **known) == (None, None)
+def test_they_are_not_asked(fitted, options):
+    """With one round, no votes, nothing but sure rows taught, or groups that are taken for uneven."""
+    assert asked(*fitted, **options) is None
+
+
+def test_they_are_not_asked_about_a_sample(fitted, monkeypatch):
+    monkeypatch.setattr(starts, "MANY_ROWS", 119)
+    assert asked(*fitted) is None
+
+
+def test_they_are_not_heard_where_they_do_not_agree_or_a_member_has_no_dense_layer(fitted, monkeypatch):
+    monkeypatch.setattr(starts, "AGREED", 1.1)
+    assert asked(*fitted) is None
+    monkeypatch.undo()
+    monkeypatch.setattr("kingdra_cluster.members.hidden_network", lambda classifier: None)
+    assert asked(*fitted) is None
+
+
+def test_starts_are_voters_only_where_more_than_the_sure_rows_is_taught_and_all_rows_are_searched(monkeypatch):
+    rows = np.concatenate([np.zeros((30, 2)), np.ones((30, 2))]) + np.random.default_rng(0).normal(size=(60, 2)) / 9
+    for options, expected in (
+        ({}, 8),
+        ({"start_votes": 0}, None),
+        ({"n_members": 6}, 6),
+        ({"labeller": "cores"}, None),
+        ({"n_rounds": 1}, None),
+    ):
+        settings = KingdraCluster(2, **{"n_members": 2, "start_votes": 10, **options})
+        sets, found, _ = starting_sets(settings, rows, 0, ThisProcess())
+        assert len(sets) == settings.n_members
+        assert (None if found is None else found.shape) == (None if expected is None else (expected, 60))
+    monkeypatch.setattr(starts, "MANY_ROWS", 50)
+    assert starting_sets(KingdraCluster(2, n_members=2), rows, 0, ThisProcess())[1] is None
+    assert starting_sets(KingdraCluster(2, start=None), rows, 0, ThisProcess()) == (None, None, None)
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize(("balance", "kinds"), [(0.7, ["learnt", "learnt", None]), (0.5, ["starts", None, None])])
-def test_they_are_asked_after_every_round_but_the_last(balance, kinds):
+@pytest.mark.parametrize(
+    ("balance", "agreed", "kinds"),
+    [
+        (0.7, 0.75, ["learnt", "learnt", None]),
+        (0.5, 0.75, ["starts", None, None]),
+        (0.7, 1.1, ["starts", None, None]),
+    ],
+)
+def test_starts_vote_in_the_second_round_where_what_is_learnt_does_not(monkeypatch, balance, agreed, kinds):
+    monkeypatch.setattr(starts, "AGREED", agreed)
     model = KingdraCluster(3, n_rounds=3, tol=None, start_balance=balance, random_state=0, **SHORT).fit(X)
     assert [record["voters"] for record in model.history_] == kinds
 
