@@ -146,7 +146,8 @@ class Checkpoints:
         if folder is None:
             return None
         index = int(folder.name.removeprefix("round_"))
-        return index, read_json(folder / "round.json", keys=()), read_arrays(folder / "round.npz")
+        progress = read_json(folder / "round.json", keys=("history", "reused"))
+        return index, progress, read_arrays(folder / "round.npz")
 
     def _last_folder(self):
         return max((path.parent for path in self.folder.glob("round_*/round.json")), default=None)

@@ -199,13 +199,17 @@ def read_arrays(path, names=None):
 
 
 def data_hash(X):
-    """Return the SHA-256 of X's type, shape and entries, as hexadecimal; memory-mapped rows are read in blocks."""
+    """Return the SHA-256 of X's type, shape and entries, as hexadecimal; memory-mapped rows are read in blocks.
+
+    Whether a CSR matrix counts its entries in 32 or 64 bits makes no difference.
+    """
     digest = hashlib.sha256(f"{X.dtype} {X.shape} {sparse.issparse(X)}".encode())
-    parts = (X.data, X.indices, X.indptr) if sparse.issparse(X) else (X,)
-    for part in parts:
+    csr = sparse.issparse(X)
+    parts = ((X.data, X.dtype), (X.indices, np.int64), (X.indptr, np.int64)) if csr else ((X, X.dtype),)
+    for part, dtype in parts:
         step = max(1, HASH_BYTES // max(1, part[:1].nbytes))
         for start in range(0, len(part), step):
-            digest.update(np.ascontiguousarray(part[start : start + step]))
+            digest.update(np.ascontiguousarray(part[start : start + step], dtype))
     return digest.hexdigest()
 
 

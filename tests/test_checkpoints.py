@@ -25,7 +25,7 @@ def finish_round(checkpoints, index, **progress):
         path = checkpoints.member_path(index, member)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("state")
-    checkpoints.save_round(index, {"history": [index], **progress}, {"labels": np.full(3, index)})
+    checkpoints.save_round(index, {"history": [index], "reused": False, **progress}, {"labels": np.full(3, index)})
 
 
 def test_an_empty_folder_has_no_round(tmp_path):
@@ -112,11 +112,13 @@ def test_a_damaged_description_is_an_error(tmp_path, content):
     assert (tmp_path / "run.json").read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["round.json", "round.npz"])
-def test_a_damaged_round_is_an_error(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content"), [("round.json", b"{ damaged"), ("round.json", b'{"history": []}'), ("round.npz", b"{ damaged")]
+)
+def test_a_damaged_round_is_an_error(tmp_path, name, content):
     checkpoints = Checkpoints(tmp_path, IDENTITY)
     finish_round(checkpoints, 0)
-    (tmp_path / "round_0000" / name).write_bytes(b"{ damaged")
+    (tmp_path / "round_0000" / name).write_bytes(content)
     with pytest.raises(ValueError, match=name):
         checkpoints.last_round()
 

@@ -223,6 +223,10 @@ def test_the_hash_is_that_of_the_rows_however_they_are_stored(tmp_path):
     assert data_hash(X.copy()) == expected
     X[150_000, 1] += 1
     assert data_hash(X) != expected
+    narrow, wide = sparse.csr_matrix(X[:9]), sparse.csr_matrix(X[:9])
+    wide.indices, wide.indptr = wide.indices.astype("int64"), wide.indptr.astype("int64")
+    assert narrow.indices.dtype != wide.indices.dtype
+    assert data_hash(narrow) == data_hash(wide)
 
 
 def test_the_manifest_is_json_and_names_what_bits_depend_on():
