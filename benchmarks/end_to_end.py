@@ -2,8 +2,8 @@
 
 10,000 random rows of MNIST / 255, ten ladders.  "published" is the published rule with the published settings of MNIST
 and layers (784-1200-1200-10), until it has had five supervised rounds, or ``--rounds`` of any kind; "default" is this
-package's default; "one round", of two members with the published layers, is for the memory of large data (``--rules
-"one round" --rows 70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on,
+package's default; "two rounds", of two members with the published layers, is for the memory of large data (``--rules
+"two rounds" --rows 70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on,
 and include the import of TensorFlow by the workers.  Memory is the largest resident memory of the main process (beside:
 before ``fit``) and the sum over its workers.
 
@@ -43,7 +43,7 @@ RULES = {
         "tol": None,
     },
     "default": {},
-    "one round": {"n_members": 2, "n_rounds": 1, "epochs_first_round": 1},
+    "two rounds": {"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1},
 }
 SUPERVISED_ROUNDS = 5
 SMOKE = {"n_members": 2, "n_rounds": 2, "epochs_first_round": 1, "epochs_per_round": 1}
