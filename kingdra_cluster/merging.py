@@ -100,11 +100,17 @@ def piece_unevenness(links, n_clusters):
     joint = links / (links.sum() or 1.0)
     options = []
     for balance in FROM if len(links) > n_clusters else ():
-        members = np.eye(n_clusters)[_moved(joint, _united(joint, n_clusters, balance), UNEVEN)]
-        options.append(members.T @ joint @ members)
+        names = _moved(joint, _united(joint, n_clusters, balance), UNEVEN)
+        options.append(_between_clusters(joint, names, n_clusters))
     found = max(options, key=lambda clusters: neighbor_information(clusters, UNEVEN), default=joint)
     divergence = max(0.0, np.log(max(1, len(found))) + _xlogx(found.sum(axis=1)).sum())
     return float(min(MOST_UNEVEN, divergence / max(LEAST_LEAK, 1 - np.trace(found))))
+
+
+def _between_clusters(joint, names, n_clusters):
+    """Sum (n_clusters, n_clusters) of the links between the pieces of clusters, the same whatever the threads."""
+    pairs = n_clusters * names[:, None] + names
+    return np.bincount(pairs.ravel(), joint.ravel(), n_clusters**2).reshape(n_clusters, n_clusters)
 
 
 def _xlogx(x):
@@ -161,8 +167,7 @@ def _moved(joint, names, balance):
     """
     part = connected_components(joint, directed=False)[1]
     names, n_clusters = names.copy(), int(names.max()) + 1
-    members = np.eye(n_clusters)[names]
-    clusters = members.T @ joint @ members
+    clusters = _between_clusters(joint, names, n_clusters)
     for _ in range(SWEEPS):
         n_moved = 0
         for piece, own in enumerate(names):
