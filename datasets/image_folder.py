@@ -5,7 +5,7 @@ import numpy as np
 from experiments.bunch import encode_labels, make_bunch, subset_rows
 from experiments.own_data import SOURCE, files_below, find, folder_labels
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 COLOURS = {"rgb": "RGB", "grey": "L"}
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose widest greys have 16 bits, also where pillow gives them 32
 NAMED = 3  # so many of the images that cannot be read

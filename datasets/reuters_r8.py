@@ -67,7 +67,7 @@ def fetch(home):
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in sorted(archive.getmembers(), key=lambda member: member.name):
-                if member.name.endswith(".sgm"):
+                if member.isfile() and member.name.endswith(".sgm"):
                     rows += parse_sgml(archive.extractfile(member).read().decode("latin-1"))
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataUnavailable(f"{path} cannot be read: {error}", "Delete it to download it again") from error

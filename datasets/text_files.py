@@ -8,6 +8,9 @@ from experiments.own_data import SOURCE, files_below, find, folder_labels, split
 from experiments.raw_files import read_json_lines
 from experiments.tables import check_separator, separator
 
+NO_TEXTS = (".json", ".xlsx", ".xls", ".ods", ".parquet", ".docx", ".odt", ".pdf", ".zip", ".gz")  # of a text a line
+OTHER_ENCODING = "give another: --set data.encoding=latin-1"
+
 
 def load_data(
     data_home=None,
@@ -94,6 +97,8 @@ def read_place(place, text_column="text", label_column=None, encoding="utf-8"):
 def _read_file(path, text_column, label_column, encoding):
     """Texts, and labels if a column is named, of one file; JSON lines are UTF-8 whatever the encoding."""
     name = path.name.lower()
+    if name.endswith(NO_TEXTS) and not name.endswith(".jsonl.gz"):
+        raise ValueError(f"path must be a file of texts; received {path.name!r}: save it as .jsonl, .csv or .txt first")
     if name.endswith((".jsonl", ".jsonl.gz")):
         rows = read_json_lines(path)
     elif name.endswith((".csv", ".tsv")):
@@ -117,7 +122,7 @@ def _read(path, encoding):
     try:
         return path.read_text(encoding=encoding)
     except (UnicodeDecodeError, LookupError) as error:
-        raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}") from error
+        raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}; {OTHER_ENCODING}") from error
 
 
 def _read_table(path, encoding):
@@ -128,7 +133,7 @@ def _read_table(path, encoding):
             check_separator(path, table.fieldnames or [])
             return [_whole(row, f"{path}, line {table.line_num}") for row in table]
     except (csv.Error, UnicodeDecodeError, LookupError) as error:
-        raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}") from error
+        raise ValueError(f"{path} cannot be read with encoding={encoding!r}: {error}; {OTHER_ENCODING}") from error
 
 
 def _whole(row, where):

@@ -131,7 +131,7 @@ def export_parser():
     parser = argparse.ArgumentParser(prog="run_exp.py export", description=description)
     parser.add_argument("run", help="folder of a seed, such as runs/kingdra_ladder_im_digits/seed_0")
     parser.add_argument("--out", metavar="PATH", required=True, help="new folder, or new .onnx file")
-    parser.add_argument("--format", choices=["savedmodel", "onnx"], default="savedmodel")
+    parser.add_argument("--format", choices=["savedmodel", "onnx"], help="default: onnx if PATH ends in .onnx")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     return parser
 
@@ -235,7 +235,7 @@ def _export(args):
     with without_chatter():
         from experiments.export import export
 
-        export(args.run, args.out, args.format)
+        export(args.run, args.out, args.format or ("onnx" if args.out.endswith(".onnx") else "savedmodel"))
 
 
 def _report(args):

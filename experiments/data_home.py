@@ -13,9 +13,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-from kingdra_cluster.persistence import replacing
+from kingdra_cluster.persistence import UNFINISHED, replacing
 
 CHUNK = 1 << 20  # bytes read at a time
+ABANDONED = 24 * 3600  # seconds since a download has last written
 OFFLINE_CONFIG = "configs/kingdra_ladder_im_digits.json"
 
 
@@ -130,6 +131,7 @@ def download(url, target, *, sha256=None, md5=None, timeout=60, progress=True, o
     """
     target, open_url = Path(target), open_url or urllib.request.urlopen
     request = urllib.request.Request(url, headers={"User-Agent": "kingdra_cluster"})
+    _remove_abandoned(target.parent)
     try:
         with replacing(target) as temporary:
             with open_url(request, timeout=timeout) as response, open(temporary, "wb") as file:
@@ -174,7 +176,9 @@ def official_file(home, filename, urls, *, sha256=None, md5=None, remedy=""):
         If no address delivers the file, or the copy in the data home has another checksum.
     """
     path = cached_file(home, filename)
-    remedy = f"{remedy.rstrip('.')}, or the publisher's {filename} unchanged" if remedy else ""
+    published = urls[0].rpartition("/")[2] if urls else filename
+    unchanged = f"{filename} unchanged" if published == filename else f"{published}, renamed to {filename}"
+    remedy = f"{remedy.rstrip('.')}, or the publisher's {unchanged}" if remedy else ""
     reasons = []
     try:
         if path is not None:
@@ -203,6 +207,13 @@ def _check_digest(path, origin, **expected):
         received = file_digest(path, algorithm)
         if received != digest.lower():
             raise DataUnavailable(f"{origin} has another {algorithm} checksum: expected {digest}, received {received}")
+
+
+def _remove_abandoned(folder):
+    """Remove what downloads that were killed have left, not those that may still be going on."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - path.stat().st_mtime > ABANDONED:
+            path.unlink(missing_ok=True)
 
 
 def _stream(response, file, label):

@@ -1,10 +1,15 @@
 """What the loaders of the user's own data share."""
 
+import logging
+from collections import Counter
 from pathlib import Path
 
 from experiments.data_home import data_home as resolve_home
 
 SOURCE = {"source": "the user's own data", "licence": "the user's own"}
+NAMED = 5  # endings of files that are left out
+
+logger = logging.getLogger(__name__)
 
 
 def find(path, data_home=None, *, option="path"):
@@ -39,16 +44,22 @@ def find(path, data_home=None, *, option="path"):
 def files_below(folder, suffixes):
     """Files of a folder and its sub-folders with one of the suffixes, hidden ones left out, sorted by relative path.
 
+    A warning counts the files with other endings, which are left out too.
+
     Raises
     ------
     ValueError
         If there are none.
     """
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file()]
-    names = sorted((path.relative_to(folder) for path in files), key=lambda name: name.as_posix())
-    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = [name for name in files if not any(part.startswith(".") for part in name.parts)]
+    names = sorted((name for name in files if name.suffix.lower() in suffixes), key=lambda name: name.as_posix())
     if not names:
         raise ValueError(f"path must be a folder with files ending in {', '.join(sorted(suffixes))}; {folder} has none")
+    others = Counter(name.suffix.lower() or "no ending" for name in files if name.suffix.lower() not in suffixes)
+    if others:
+        listed = ", ".join(f"{ending} {count}" for ending, count in others.most_common(NAMED))
+        logger.warning("%s files of %s left out for their ending: %s", others.total(), folder, listed)
     return names
 
 

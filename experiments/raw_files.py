@@ -96,7 +96,8 @@ def read_arrays(path, keys=None):
     arrays = persistence.read_arrays(path, keys)
     missing = [key for key in keys or () if key not in arrays]
     if missing:
-        raise ValueError(f"{path} must have the keys {list(keys)}; it lacks {missing}, received {sorted(arrays)}")
+        found = sorted(persistence.read_arrays(path))
+        raise ValueError(f"{path} must have the keys {list(keys)}; it lacks {missing}, received {found}")
     return dict(arrays)
 
 
@@ -150,7 +151,7 @@ def read_jsonl_gz(path):
 
 
 def read_json_lines(path):
-    """Objects of a ``.jsonl`` or ``.jsonl.gz`` file, one a line.
+    """Objects of a ``.jsonl`` or ``.jsonl.gz`` file, one a line; blank lines and a byte order mark are passed over.
 
     Parameters
     ----------
@@ -166,16 +167,17 @@ def read_json_lines(path):
     ValueError
         If the file is damaged or a line is not a JSON object; the line is named.
     """
-    rows = []
+    rows, number = [], 0
     try:
-        with (gzip.open if str(path).endswith(".gz") else open)(path, "rt", encoding="utf-8") as file:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rt", encoding="utf-8-sig") as file:
             for line in file:
-                row = json.loads(line)
+                row = json.loads(line) if line.strip() else {}
                 if not isinstance(row, dict):
                     raise ValueError(f"expected an object, received {line.strip()[:40]!r}")
-                rows.append(row)
+                rows += [row] if line.strip() else []
+                number += 1
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}, line {len(rows) + 1}: {error}") from error
+        raise ValueError(f"{path}, line {number + 1}: {error}") from error
     return rows
 
 

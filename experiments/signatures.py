@@ -58,7 +58,23 @@ def modes(table="MODES"):
     modes : dict of str to (Path, str)
         The file and the class of each mode, by the mode's name.
     """
-    init = ROOT / "kingdra_cluster" / "modes" / "__init__.py"
+    return _table("modes", table)
+
+
+def backbones():
+    """The package's own backbones: a dictionary of ``backbones/__init__.py``, unexecuted; without keras.applications.
+
+    Returns
+    -------
+    backbones : dict of str to (Path, str)
+        The file and the function of each backbone, by its name.
+    """
+    return _table("backbones", "BACKBONES")
+
+
+def _table(package, table):
+    """File and name of what each entry of a dictionary in a package's ``__init__.py`` is imported from."""
+    init = ROOT / "kingdra_cluster" / package / "__init__.py"
     tree = _parse(init)
     origins = {
         alias.asname or alias.name: node.module.rpartition(".")[2]
@@ -66,8 +82,8 @@ def modes(table="MODES"):
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    classes = next((_names(node) for node in tree.body if _assigns(node, table)), {})
-    return {name: (init.parent / f"{origins[cls]}.py", cls) for name, cls in classes.items()}
+    entries = next((_names(node) for node in tree.body if _assigns(node, table)), {})
+    return {name: (init.parent / f"{origins[entry]}.py", entry) for name, entry in entries.items()}
 
 
 def nearest(name, valid):
@@ -191,4 +207,5 @@ def _assigns(node, name):
 
 
 def _names(node):
-    return {key.value: value.id for key, value in zip(node.value.keys, node.value.values, strict=True)}
+    entries = zip(node.value.keys, node.value.values, strict=True)
+    return {key.value: value.id for key, value in entries if key is not None}  # None: another dictionary, unpacked

@@ -53,7 +53,7 @@ def published_images(name, data_home, fetch, *, shape, checksum=None, source, st
         arrays = fetch(home)
         write_npz(writable_home(home) / filename, **arrays)
     else:
-        arrays = read_npz(path)
+        arrays = _read(read_npz, path)
         source = f"cached file {filename} (published at {source})"
     verified = None if checksum is None else array_checksum(arrays["X"], arrays["y"].astype(np.uint8)) == checksum
     if arrays["X"].shape != shape:
@@ -94,7 +94,7 @@ def published_texts(name, data_home, fetch, *, counts, source, stem=None, **abou
         texts, labels, splits = fetch(home)
         write_jsonl_gz(writable_home(home) / filename, texts, labels, splits)
     else:
-        texts, labels, splits = read_jsonl_gz(path)
+        texts, labels, splits = _read(read_jsonl_gz, path)
         source = f"cached file {filename} (published at {source})"
     found = (splits.count("train"), splits.count("test"))
     verified = found in counts
@@ -136,6 +136,14 @@ def npz_remedy(name, home, shape, dtype="uint8"):
 def texts_remedy(name, home):
     """Which text file to put where, for error messages."""
     return f'Put {name}.jsonl.gz (a line a text: {{"text": ..., "label": ..., "split": "train" or "test"}}) into {home}'
+
+
+def _read(read, path):
+    """Read a cached file; an error says how to get another."""
+    try:
+        return read(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; mend it, or delete it to have it made of the published one again") from error
 
 
 def _report(name, filename, verified, found):

@@ -4,7 +4,7 @@ A pretext learns features of the items.  The stages after it see those features,
 items: ``"pretext"`` (the pretext's own network, trained on), a convolutional network or an imported checkpoint.
 """
 
-from experiments.signatures import ROOT, arguments, check_names, modes, named, nearest, parameters
+from experiments.signatures import ROOT, arguments, backbones, check_names, modes, named, nearest, parameters
 
 PACKAGE, HERE = ROOT / "kingdra_cluster", ROOT / "experiments"
 OWN_STAGES = HERE / "own_stages.py"
@@ -155,14 +155,14 @@ def _arguments(options, accepted, where, owned):
 def _backbone(section, where):
     """A backbone's own arguments, by the signature of the function that builds it."""
     options = named(section, where)
-    name, folder = options.pop("name"), PACKAGE / "backbones"
+    name = options.pop("name")
     if name in ("pretext", "cluster"):
         check_names(options, (), f"{where} ({name})")
         return name
-    known = {own: (folder / f"{own}.py", own) for own in ("resnet18", "convnet", "mlp")}
+    known = backbones()
     known["checkpoint"] = (OWN_STAGES, "imported_backbone")
     if name[:1].isupper():  # one of keras.applications, whose names are known once Keras is imported
-        known[name] = (folder / "application.py", "application")
+        known[name] = (PACKAGE / "backbones" / "application.py", "application")
         options["name"] = name
     _check_known(name, {**known, "pretext": None, "cluster": None}, "backbone", f"{where}: ")
     return {"name": name, **arguments(options, parameters(*known[name]), f"{where} ({name})", BACKBONE_OWNED)}

@@ -45,6 +45,28 @@ def find_consensus(outputs, member_labels, previous_labels=None):
     return Consensus(mappings, aligned_average(outputs, mappings), agreement)
 
 
+def held_by_most(member_labels, mappings, labels):
+    """Return for every row whether more than half of the members put it into its cluster.
+
+    Parameters
+    ----------
+    member_labels : (n_members, n) int
+        In the members' own names.
+    mappings : (n_members, n_clusters) int
+        Common name of each member's clusters.
+    labels : (n,) int
+        In common names.
+
+    Returns
+    -------
+    (n,) bool
+    """
+    votes = np.zeros(len(labels), dtype=np.int32)
+    for mapping, own in zip(mappings, member_labels, strict=True):
+        votes += mapping[own] == labels
+    return 2 * votes > len(member_labels)
+
+
 def consensus_labeller(graph, n_clusters, share=CORE_SHARE):
     """Buckets of sure rows: in every cluster of the consensus the rows that most of its members hold.
 

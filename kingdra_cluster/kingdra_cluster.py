@@ -105,7 +105,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         Fitted.
     pseudo_labels_ : (n,) int
         Cluster, in the names of ``labels_``, of the sure rows: by the labeller "consensus" those that were sure in
-        every round; -1 for the others.
+        every round, as ``labels_`` and more than half of the members have them; -1 for the others.
     similarity_graph_ : SimilarityGraph
         Of the last round.
     history_ : list of dict

@@ -277,6 +277,8 @@ def _numbered(arrays, prefix):
 def _assign(network, arrays, source):
     variables = _variables(network)
     if [tuple(v.shape) for v in variables] != [array.shape for array in arrays]:
+        if source is None:
+            raise ValueError("make_network must return a network whose optimizer is built: see ClusteringMode")
         raise ValueError(f"{source} holds the state of another network: its arrays differ in number or shape")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

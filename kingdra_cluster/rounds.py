@@ -9,7 +9,7 @@ import numpy as np
 from joblib import delayed
 from sklearn.base import clone
 
-from kingdra_cluster.consensus import find_consensus
+from kingdra_cluster.consensus import find_consensus, held_by_most
 from kingdra_cluster.exceptions import PseudoLabelWarning
 from kingdra_cluster.labellers import LABELLERS, PROPORTIONAL, TAUGHT
 from kingdra_cluster.members import read_member, train_member, workers_peak_mb
@@ -184,6 +184,9 @@ def _conclude(settings, previous, results, *, supervised, epochs):
     buckets = found if memory.buckets is None else memory.buckets
     names = name_buckets(buckets, labels, n_clusters)
     pseudo_labels = np.where(buckets >= 0, names[buckets], -1)
+    if settings.labeller in TAUGHT:
+        held = (pseudo_labels == labels) & held_by_most(member_labels, consensus.mappings, labels)
+        pseudo_labels = np.where(held, pseudo_labels, -1)
     history = [] if previous is None else list(previous.history)
     trained = history[-1]["member_epochs"] if history else 0
     record = {

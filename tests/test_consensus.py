@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from kingdra_cluster.consensus import CORE_SHARE, TAUGHT_SHARE, consensus_labeller
+from kingdra_cluster.consensus import CORE_SHARE, TAUGHT_SHARE, consensus_labeller, held_by_most
 from kingdra_cluster.labellers import taught_by_consensus
 from kingdra_cluster.pseudo_labels import medoid_member
 from kingdra_cluster.similarity_graph import SimilarityGraph
@@ -94,3 +94,12 @@ def test_unsure_rows_have_no_bucket():
     confidences[0, 2] = 0.5
     buckets = consensus_labeller(SimilarityGraph(labels, confidences, confidence_threshold=0.9), 2)
     assert buckets.tolist() == [1, 1, -1, 0, 0, 0]
+
+
+def test_half_of_the_members_do_not_hold_a_row():
+    labels = np.array([[0, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 1]])
+    mappings = np.array([[0, 1], [1, 0], [0, 1], [0, 1]])  # the second member calls them the other way round
+    assert held_by_most(labels, mappings, np.array([0, 0, 1, 1])).tolist() == [True, True, True, True]
+    assert held_by_most(labels, mappings, np.array([1, 0, 0, 1])).tolist() == [False, True, False, True]
+    assert held_by_most(labels[:2], mappings[:2], np.array([0, 0, 0, 1])).tolist() == [True, True, False, True]
+    assert held_by_most(labels[:1], mappings[:1], np.array([0, 1, 0, 1])).tolist() == [True, False, True, True]

@@ -3,6 +3,7 @@
 import http.client
 import io
 import os
+import time
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_unavailable_data_names_every_attempt_and_the_remedy(tmp_path):
         "/one",
         "/two",
         f"Put name.npz into {tmp_path}",
-        "the publisher's raw.tgz",
+        "the publisher's one, renamed to raw.tgz",
         "digits.json runs without",
     ):
         assert part in message
@@ -191,3 +192,16 @@ def test_a_copy_put_there_by_hand_is_checked(tmp_path, source):
         official_file(source.parent, "file.bin", [source.as_uri()], md5="00")
     digest = file_digest(source, "md5")
     assert official_file(source.parent, "file.bin", [], md5=digest) == source
+
+
+def test_what_killed_downloads_left_is_removed_after_a_day(tmp_path):
+    source = tmp_path / "source.bin"
+    source.write_bytes(b"whole")
+    old, new, others = (tmp_path / name for name in (".unfinished-old.gz", ".unfinished-new.gz", ".other"))
+    for path in (old, new, others):
+        path.write_bytes(b"half")
+    for path in (old, others):
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+    download(source.as_uri(), tmp_path / "target.bin", progress=False)
+    assert not old.exists()
+    assert new.exists() and others.exists()

@@ -106,6 +106,16 @@ def test_image_folders_are_sorted_resized_and_optionally_labelled(home):
         assert [bunch.class_names[i] for i in bunch.y] == [name[0] for name in bunch.filenames]
 
 
+def test_files_with_other_endings_are_counted(home, caplog):
+    write_images(home / "own", ["a.png", "b.png"])
+    for name in ("1.heic", "2.HEIC", "notes.txt", "readme", ".hidden"):
+        (home / "own" / name).touch()
+    assert load("image_folder", home, path="own").filenames == ["a.png", "b.png"]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("4 files of ")
+    assert line.endswith("own left out for their ending: .heic 2, .txt 1, no ending 1")
+
+
 def test_bad_image_folders_are_named(home):
     write_images(home / "own", ["a.png", "b.png"])
     (home / "empty").mkdir()
@@ -209,6 +219,7 @@ def test_bad_texts_are_named(home):
     (home / "none.txt").touch()
     (home / "blank.txt").write_text("\n \n\n")
     (home / "one.txt").write_text("only one")
+    (home / "list.json").write_text('["one",\n"two"]')
     (home / "cut.csv").write_text("text,kind\nHello, world,a\n")
     (home / "semi.csv").write_text("text;kind\nHello;a\n")
     (home / "latin.txt").write_bytes("größer\nkleiner".encode("latin-1"))
@@ -221,6 +232,8 @@ def test_bad_texts_are_named(home):
         ({"path": "semi.csv"}, "semi.csv must separate its cells by commas, received semicolons"),
         ({"path": "latin.txt"}, "cannot be read with encoding='utf-8-sig'"),
         ({"path": "latin.txt", "encoding": "klingon"}, "cannot be read with encoding='klingon'"),
+        ({"path": "latin.txt"}, "give another: --set data.encoding=latin-1"),
+        ({"path": "list.json"}, "received 'list.json': save it as .jsonl, .csv or .txt first"),
         ({"path": "one.txt", "labels": "folders"}, "needs a folder"),
         ({"path": "one.txt", "label_column": "kind"}, "label_column needs"),
     ):

@@ -19,7 +19,7 @@ class Killed(Exception):
 
 def make(**arguments):
     defaults = {"mode": MODE, "n_members": 3, "n_rounds": 2, "epochs_first_round": 80, "epochs_per_round": 10}
-    return KingdraCluster(2, **defaults | {"random_state": 0} | arguments)
+    return KingdraCluster(**{"n_clusters": 2, "random_state": 0} | defaults | arguments)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,17 @@ def test_every_cluster_has_sure_rows_and_they_are_right(fitted):
     assert set(fitted.pseudo_labels_[sure]) == {0, 1}
     assert np.bincount(fitted.pseudo_labels_[sure]).min() >= 0.25 * np.bincount(fitted.labels_).min()
     assert ACC(CLASSES[sure], fitted.pseudo_labels_[sure]) > 0.93
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2])
+def test_most_members_hold_the_sure_rows_even_of_noise(n_rounds):
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    model = make(n_clusters=8, n_members=4, n_rounds=n_rounds, start=None, epochs_first_round=2, epochs_per_round=1)
+    sure = model.fit(X).pseudo_labels_ >= 0
+    assert 0 < sure.mean() < 0.8
+    np.testing.assert_array_equal(model.pseudo_labels_[sure], model.labels_[sure])
+    named = np.take_along_axis(model.mappings_, model.similarity_graph_.labels.astype(int), axis=1)
+    assert ((named == model.labels_).sum(axis=0)[sure] > 2).all()
 
 
 def test_balance_rests_while_there_is_something_to_learn_from(fitted):

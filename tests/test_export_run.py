@@ -72,7 +72,7 @@ def test_a_run_of_texts_is_exported_whole(tmp_path, capsys):
     served = loaded.serve(tf.constant(lines)).numpy()
     expected = [line.split(",") for line in (tmp_path / "labels.csv").read_text().splitlines()[1:]]
     np.testing.assert_allclose(served.max(axis=1), [float(line[2]) for line in expected], atol=2e-6)
-    assert main(["export", str(seed), "--out", str(tmp_path / "x.onnx"), "--format", "onnx"]) == 2
+    assert main(["export", str(seed), "--out", str(tmp_path / "x.onnx")]) == 2
     assert "texts cannot be part of an ONNX file" in capsys.readouterr().err
     assert (tmp_path / "run" / "report.html").is_file()
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -115,6 +116,18 @@ def test_the_state_of_another_network_is_refused_by_name(train):
     wide = train("wide.npz", mode=LadderIM(3, hidden_units=(9,), batch_size=32))
     with pytest.raises(ValueError, match=r"wide\.npz holds the state of another network"):
         train("a.npz", source=wide.path)
+
+
+def test_a_mode_that_leaves_its_optimizer_unbuilt_is_told_so(train):
+    class Unbuilt(LadderIM):
+        def make_network(self, input_shape, seed=None):
+            network = super().make_network(input_shape, seed)
+            network.compile(optimizer=keras.optimizers.Adam())
+            return network
+
+    with pytest.raises(ValueError, match="make_network must return a network whose optimizer is built"):
+        for name in ("a.npz", "b.npz"):
+            train(name, mode=Unbuilt(3, hidden_units=(7,), batch_size=32))
 
 
 @pytest.mark.parametrize(("what", "value"), [("seed", 6), ("round_index", 1), ("mode", LadderIM(4, hidden_units=(8,)))])

@@ -13,6 +13,7 @@ from experiments.raw_files import (
     array_checksum,
     load_npy,
     read_arrays,
+    read_json_lines,
     read_jsonl_gz,
     read_npz,
     write_jsonl_gz,
@@ -127,6 +128,16 @@ def test_a_truncated_text_file_is_named(tmp_path):
 
 
 # hashes
+
+
+def test_blank_lines_and_byte_order_marks_are_passed_over_and_still_counted(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('\ufeff{"a": 1}\n\n{"a": 2}\n  \n', encoding="utf-8")
+    assert read_json_lines(path) == [{"a": 1}, {"a": 2}]
+    for bad in ("null", "{"):
+        path.write_text(f'{{"a": 1}}\n\n{bad}\n', encoding="utf-8")
+        with pytest.raises(ValueError, match=r"rows\.jsonl, line 3"):
+            read_json_lines(path)
 
 
 def test_a_checksum_is_one_of_all_arrays(tmp_path):

@@ -12,7 +12,7 @@ from experiments import config as configuration
 from experiments import run as running
 from experiments import stage_config, stages
 from experiments.cli import main
-from experiments.signatures import ROOT
+from experiments.signatures import ROOT, backbones
 from kingdra_cluster.persistence import read_json
 
 pytestmark = [
@@ -64,6 +64,16 @@ def test_stages_are_completed_and_resolve_to_themselves(tiny_pretext):
     assert configuration.resolve(config, "x") == config
     assert not {"pretext", "refine"} & {*resolve()}
     assert "name" not in resolve(cluster={"name": "kingdra"})["cluster"]
+
+
+def test_the_backbones_of_a_configuration_are_those_of_the_package():
+    from kingdra_cluster.backbones import BACKBONES
+
+    own = {name: function for name, function in BACKBONES.items() if not name[:1].isupper()}
+    assert backbones().keys() == own.keys()
+    for name, (file, function) in backbones().items():
+        assert own[name].__name__ == function
+        assert own[name].__module__.endswith(f"backbones.{file.stem}")
 
 
 def test_backbones_are_completed():
