@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.predict import check_folder
+from experiments.pretrained import build_resnet50, prepare
 from experiments.stage_config import is_kingdra
 from kingdra_cluster.persistence import read_json
 
@@ -56,19 +57,15 @@ def make_front(features, item_shape):
     -------
     keras.Model
         Items to rows.  Texts are strings of shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If features of this kind have no such model.
     """
     import keras
 
     if features.kind == "tfidf":
         return _tfidf(features)
-    if features.kind not in ("none", "flatten", "standardize"):
-        raise ValueError(f"features of kind {features.kind!r} cannot be exported; export a model of rows from Python.")
     items = keras.Input(tuple(item_shape), name="items")
+    if features.kind == "resnet50":
+        network = build_resnet50(features.size, features.weights, features.seed)
+        return keras.Model(items, network(prepare(items, features.size)))
     rows = keras.layers.Flatten()(items) if len(item_shape) > 1 else items
     if getattr(features, "divide_by", None) is not None:
         rows = rows / float(features.divide_by)

@@ -174,7 +174,7 @@ def prepare(batch, size):
 
     Parameters
     ----------
-    batch : ndarray of shape (n, h, w) or (n, h, w, c)
+    batch : array or tensor of shape (n, h, w) or (n, h, w, c)
         Values 0 to 255; one channel is repeated.
     size : int
         Height and width in pixels.
@@ -188,7 +188,7 @@ def prepare(batch, size):
     batch = batch[..., None] if batch.ndim == 3 else batch
     images = keras.ops.cast(batch, "float32")
     images = keras.ops.image.resize(images, (size, size), interpolation="bilinear", data_format="channels_last")
-    images = keras.ops.broadcast_to(images, (*images.shape[:3], 3))
+    images = keras.ops.repeat(images, 3 // images.shape[3], axis=3)
     return keras.applications.resnet.preprocess_input(images, data_format="channels_last")
 
 

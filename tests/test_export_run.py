@@ -77,9 +77,16 @@ def test_a_run_of_texts_is_exported_whole(tmp_path, capsys):
     assert (tmp_path / "run" / "report.html").is_file()
 
 
-def test_features_without_a_model_are_named(tmp_path, capsys):
-    features = make_features("resnet50", weights=None)
-    with pytest.raises(ValueError, match="features of kind 'resnet50' cannot be exported"):
-        make_front(features, [8, 8])
+@pytest.mark.parametrize("shape", [(9, 9), (8, 10, 1), (8, 10, 3)])
+def test_images_become_the_same_features(shape):
+    items = np.random.default_rng(0).integers(0, 256, size=(3, *shape), dtype="uint8")
+    features = make_features("resnet50", size=32, weights=None, batch_size=2, cache=False)
+    expected = features.fit_transform(items)
+    rows = keras.ops.convert_to_numpy(make_front(features, shape)(items.astype("float32")))
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_without_a_finished_run_is_named(tmp_path, capsys):
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "it holds no finished seed" in capsys.readouterr().err
