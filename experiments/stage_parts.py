@@ -52,4 +52,4 @@ def locate(options, data_home, where, torch=False):
     if "path" in options and data_home is not UNSEARCHED:
         options["path"] = str(find(options["path"], data_home, option=f"{where}.path"))
         if torch and importlib.util.find_spec("torch") is None:
-            raise ImportError('PyTorch is needed to read its checkpoints: pip install "kingdra_cluster[torch]"')
+            raise ImportError("PyTorch is needed to read its checkpoints: pip install torch")

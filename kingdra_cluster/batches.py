@@ -194,3 +194,12 @@ def feed(batches):
     dataset = tf.data.Dataset.range(len(batches)).map(load_tensors).prefetch(2)
     dataset.batches = batches
     return dataset
+
+
+def feed_shuffled(batches):
+    """Return `feed` of `RowBatches` from their second epoch on, where ``fit`` begins if it is given the batches.
+
+    TensorFlow would keep those, and X, as long as the process lives.
+    """
+    batches.on_epoch_end()
+    return feed(batches)

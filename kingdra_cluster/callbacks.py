@@ -76,7 +76,7 @@ class TensorBoardLog:
         try:
             import tensorboard  # noqa: F401
         except ImportError as error:
-            raise ImportError('TensorBoardLog needs the extra: pip install "kingdra_cluster[tensorboard]"') from error
+            raise ImportError("TensorBoardLog needs TensorBoard: pip install tensorboard") from error
         self.folder = Path(folder)
         self._writer = None
 

@@ -3,6 +3,7 @@
 import difflib
 import math
 import operator
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -98,6 +99,16 @@ def check_choice(name, value, choices, *, none=False, other=""):
     hint = f"; the nearest is {near[0]!r}" if near else ""
     besides = "".join(f" or {words}" for words in (other, "None" * none) if words)
     raise ValueError(f"{name} must be one of {sorted(choices)}{besides}; received {name}={value!r}{hint}")
+
+
+def check_checkpoint_dir(folder):
+    """Raise unless it is the path of a folder, which need not be there yet, or None."""
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
+    if folder is not None and os.path.exists(folder) and not os.path.isdir(folder):
+        raise ValueError(f"checkpoint_dir must be a folder; received the file checkpoint_dir={str(folder)!r}")
+    if folder == "":
+        raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
 
 
 def check_member_labels(labels):

@@ -75,4 +75,4 @@ def _check_onnx():
         import onnx  # noqa: F401
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        raise ImportError('format="onnx" needs the extra: pip install "kingdra_cluster[onnx]"') from error
+        raise ImportError('format="onnx" needs two more packages: pip install onnx tf2onnx') from error

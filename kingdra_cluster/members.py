@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from kingdra_cluster.batches import RowBatches, feed
+from kingdra_cluster.forward import set_weights
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, hidden_network, predict_rows, trained_probabilities
 from kingdra_cluster.persistence import read_arrays, write_arrays
 from kingdra_cluster.processes import peak_mb
@@ -207,7 +208,7 @@ def _train(mode, X, source, target, *, labelled, epochs, seed, round_index, scal
 def member_classifier(mode, path, input_shape, scale):
     """Return the plain classifier of a member from its state file."""
     classifier = mode.make_classifier(input_shape, scale)
-    classifier.set_weights(_numbered(read_arrays(path), "classifier"))
+    set_weights(classifier, _numbered(read_arrays(path), "classifier"))
     return classifier
 
 
@@ -216,7 +217,7 @@ def _store(target, network, mode, X, scale, losses, whose):
     check_loss(losses["loss"])
     weights = mode.freeze(network, X, scale)
     classifier = mode.make_classifier(X.shape[1:], scale)
-    classifier.set_weights(weights)
+    set_weights(classifier, weights)
     arrays = {f"state_{index:03d}": array for index, array in enumerate(_state(network))}
     arrays |= {f"classifier_{index:03d}": array for index, array in enumerate(weights)}
     names, values = list(losses), list(losses.values())

@@ -1,7 +1,5 @@
 """Checks of an ensemble and of rows; every error names the argument, what was expected and what was received."""
 
-import os
-
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
@@ -9,6 +7,7 @@ from sklearn.utils.validation import validate_data
 from kingdra_cluster.checks import (
     Integral,
     Real,
+    check_checkpoint_dir,
     check_choice,
     check_flag,
     check_number,
@@ -54,13 +53,8 @@ def check_ensemble(ensemble):
         raise TypeError(f"n_jobs must be an integer or None; received n_jobs={ensemble.n_jobs!r}")
     if ensemble.n_jobs == 0:
         raise ValueError("n_jobs must be a number of processes, or -1 for one a core; received n_jobs=0")
-    folder, callbacks = ensemble.checkpoint_dir, ensemble.callbacks
-    if folder is not None and not isinstance(folder, (str, os.PathLike)):
-        raise TypeError(f"checkpoint_dir must be a path or None; received checkpoint_dir={folder!r}")
-    if folder is not None and os.path.exists(folder) and not os.path.isdir(folder):
-        raise ValueError(f"checkpoint_dir must be a folder; received the file checkpoint_dir={str(folder)!r}")
-    if folder == "":
-        raise ValueError("checkpoint_dir must be the path of a folder or None; received checkpoint_dir=''")
+    check_checkpoint_dir(ensemble.checkpoint_dir)
+    callbacks = ensemble.callbacks
     listed = callbacks is None or isinstance(callbacks, (list, tuple))
     if not listed or not all(callable(callback) for callback in callbacks or ()):
         raise TypeError(f"callbacks must be a list of callables or None; received callbacks={callbacks!r}")

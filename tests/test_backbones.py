@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kingdra_cluster import NNM
 from kingdra_cluster.backbones import BACKBONES, application, convnet, make_backbone, mlp, resnet18
 
 SHAPES = {"resnet18": (16, 16, 3), "convnet": (9, 16, 1), "mlp": (6,), "MobileNet": (32, 32, 3)}
@@ -194,3 +195,16 @@ class Own(keras.Model):
 def test_make_backbone_names_options_and_models_of_the_wrong_kind(backbone, words):
     with pytest.raises(TypeError, match=words):
         make_backbone(backbone, (8, 8, 3), seed=0)
+
+
+def test_a_copy_normalizes_as_the_model_that_was_adapted(tmp_path):
+    X = np.random.default_rng(0).normal(3, 2, size=(60, 5)).astype("float32")
+    layer = keras.layers.Normalization()
+    layer.adapt(X)
+    inner = keras.Sequential([keras.Input((5,)), layer, keras.layers.Dense(4, "relu")])
+    outer = keras.Sequential([keras.Input((5,)), inner, keras.layers.Dense(3)])
+    for model in (inner, outer):
+        np.testing.assert_array_equal(make_backbone(model, (5,), seed=0)(X), model(X))
+    fitted = NNM(3, backbone=inner, n_epochs=1, n_heads=2, batch_size=20, random_state=0).fit(X)
+    fitted.save(tmp_path / "model")
+    np.testing.assert_array_equal(NNM.load(tmp_path / "model").predict_proba(X), fitted.probabilities_)

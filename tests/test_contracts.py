@@ -23,7 +23,7 @@ FLOORS = {
     "consensus labellers spaces starts communities graphs merging cluster_count": 0,
     "neighbors prepared_rows block_search faiss_search": 0,
     "clean_split calibration": 0,
-    "callbacks exceptions processes progress losses losses.* layers optimizers batches": 1,
+    "callbacks exceptions processes progress losses losses.* layers optimizers batches forward": 1,
     "persistence saving shared_rows validation": 1,
     "image_ops randaugment augment robustness": 1,
     "backbones backbones.*": 2,

@@ -140,7 +140,7 @@ def test_images_and_a_backbone_of_the_users(dtype, channels):
     with pytest.raises(ValueError, match="backbone must take rows of shape"):
         cluster(images[:, :7], 2, backbone=backbone)
     if dtype == "uint8":
-        with pytest.raises(ValueError, match="X must be uint8 or reach to 255, .* received float64 up to 0"):
+        with pytest.raises(ValueError, match="X must be uint8 or lie between 0 and 255, .* float64 from 0"):
             model.predict(images / 255)
         np.testing.assert_array_equal(model.predict(images.astype("float32")), model.labels_)
         model.predict(np.zeros((1, 8, 8, channels)))  # black is black

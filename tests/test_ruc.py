@@ -288,7 +288,7 @@ def test_parameters_out_of_range_are_named(blobs, parameters, error, words):
 def test_thresholds_may_be_an_array():
     refiner = RUC(3, relabel_threshold=np.array([0.9, 0.95]))
     refiner.check_parameters()
-    assert refiner._relabel_thresholds() == (0.9, 0.95)
+    assert refiner.get_params()["relabel_threshold"].tolist() == [0.9, 0.95]
 
 
 @pytest.mark.usefixtures("eager")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 from kingdra_cluster import RUC
 from kingdra_cluster.clean_split import metric_split
@@ -38,3 +39,10 @@ def test_the_vote_on_the_rows_themselves_neither_copies_nor_fills_them(monkeypat
 def test_pseudo_labels_of_another_length_are_named():
     with pytest.raises(ValueError, match=r"pseudo_labels must have the shape \(6,\), got \(5,\)"):
         clean_rows(RUC(3, split="cores"), np.eye(3)[[0, 1, 2] * 2], pseudo_labels=[0, 1, 2, -1, 0])
+
+
+def test_fit_predict_refines_the_clustering_that_it_is_given():
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3
+    refiner = RUC(3, n_epochs=1, hidden_units=(4,), batch_size=10, random_state=0)
+    np.testing.assert_array_equal(refiner.fit_predict(X, y), clone(refiner).fit(X, y).labels_)
+    assert not np.array_equal(refiner.probabilities_, clone(refiner).fit(X).probabilities_)

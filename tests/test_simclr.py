@@ -131,7 +131,7 @@ def test_images_in_grey_and_colour_of_any_scale(channels):
     assert model.scale_ == 255
     assert model.transform(images).shape == (30, 6)
     np.testing.assert_allclose(np.linalg.norm(model.project(images), axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match="X must be uint8 or reach to 255"):
+    with pytest.raises(ValueError, match="X must be uint8 or lie between 0 and 255"):
         model.transform(images / 255)
     unit = learn((images / 255).astype("float32"), backbone={"name": "convnet", "widths": (4, 6)}, n_epochs=1)
     np.testing.assert_allclose(unit.project(images / 255.0), model.project(images), atol=1e-4)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kingdra_cluster.backbones.seeds import integer_seeds
+from kingdra_cluster.forward import set_weights
 from kingdra_cluster.validation import check_choice
 
 APPLICATIONS = tuple(name for name in dir(keras.applications) if name[0].isupper())
@@ -79,7 +80,7 @@ def copy_model(model, seed=None, *, keep_weights=True):
 
     copy = keras.models.clone_model(model, clone_function=rebuild)
     if keep_weights:
-        copy.set_weights(model.get_weights())
+        set_weights(copy, model.get_weights())
     return copy
 
 

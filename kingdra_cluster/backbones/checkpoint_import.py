@@ -83,7 +83,7 @@ def read_state_dict(path, *, key=None):
     try:
         import torch
     except ImportError as error:
-        raise ImportError('PyTorch is needed to read its checkpoints: pip install "kingdra_cluster[torch]"') from error
+        raise ImportError("PyTorch is needed to read its checkpoints: pip install torch") from error
     if not Path(path).is_file():
         raise FileNotFoundError(f"path must be a checkpoint file; there is none at {str(path)!r}")
     try:
@@ -223,6 +223,8 @@ def _some(names):
 def _fitting(array, name, shape):
     """Return a tensor's array, a convolution's axes in the order of Keras, or raise unless it has the shape."""
     turned = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    if not np.isfinite(array).all() or (name.endswith("running_var") and array.min(initial=0) < 0):
+        raise ValueError(f"{name} must hold finite numbers, and a variance none below 0; the checkpoint's does not")
     if turned.shape != tuple(shape):
         expected = (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else tuple(shape)
         raise ValueError(f"{name} must have the shape {expected}; the checkpoint's has {array.shape}")

@@ -9,6 +9,8 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster.batches import RowBatches, chunks, dense_rows, feed, root_mean_square
+from kingdra_cluster.checks import check_checkpoint_dir
+from kingdra_cluster.forward import forward, rows_at_once, set_weights
 from kingdra_cluster.saving import DESCRIPTION, jsonable, load_folder, restored, save_folder
 from kingdra_cluster.validation import Integral, check_choice, check_number, check_rows, check_verbose
 
@@ -46,10 +48,14 @@ def check_image_type(X, scale):
         if low < 0 or high > 1:
             found = f"{X.dtype} from {low:g} to {high:g}"
             raise ValueError(f"X must lie between 0 and 1, as the images of the fit did; received {found}")
-    elif X.dtype.kind == "f" and 0 < X.max() <= 1:
-        raise ValueError(
-            f"X must be uint8 or reach to 255, as the images of the fit did; received {X.dtype} up to {X.max():g}"
-        )
+    elif X.dtype.kind == "f":
+        low, high = _extremes(X)
+        fractions = high <= 1 and any(np.any(X[rows] % 1) for rows in chunks(X.shape[0]))
+        if low < 0 or high > 255 or fractions:
+            found = f"{X.dtype} from {low:g} to {high:g}"
+            raise ValueError(
+                f"X must be uint8 or lie between 0 and 255, as the images of the fit did; received {found}"
+            )
 
 
 def _extremes(X):
@@ -71,12 +77,12 @@ def predict_rows(classifier, X):
     -------
     float32 array of shape (n, n_clusters)
     """
-    outputs = []
-    for rows in chunks(X.shape[0], PREDICT_ROWS):
+    outputs, answer, size = [], forward(classifier, X.shape[1:]), rows_at_once(X.shape[1:], PREDICT_ROWS)
+    for rows in chunks(X.shape[0], size):
         block = dense_rows(X, rows)
-        missing = PREDICT_ROWS - len(block)  # one shape for all blocks: one rounding for all rows
+        missing = size - len(block)  # one shape for all blocks: one rounding for all rows
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
-        outputs.append(keras.ops.convert_to_numpy(classifier(padded, training=False))[: len(block)])
+        outputs.append(keras.ops.convert_to_numpy(answer(padded))[: len(block)])
     return np.concatenate(outputs)
 
 
@@ -133,6 +139,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
         check_number("n_epochs", self.n_epochs, Integral, 1)
         check_number("batch_size", self.batch_size, Integral, 2)
         check_verbose(self.verbose)
+        check_checkpoint_dir(getattr(self, "checkpoint_dir", None))
         check_choice("scale", self.scale, ["rms"], none=True)
 
     def make_network(self, input_shape, seed):
@@ -175,7 +182,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
             dict(zip(history.history, values, strict=True)) for values in zip(*history.history.values(), strict=True)
         ]
         self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
-        self.classifier_.set_weights(self.freeze(network, X, self.scale_))
+        set_weights(self.classifier_, self.freeze(network, X, self.scale_))
         self._label(X)
         return self
 

@@ -5,6 +5,8 @@ import numpy as np
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import check_backbone, make_backbone
+from kingdra_cluster.batches import feed_shuffled
+from kingdra_cluster.forward import set_weights
 from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
@@ -235,13 +237,12 @@ class NNM(ClusteringMode):
         """
         self.check_parameters()
         X = check_rows(self, X, reset=True, images=True)
-        seed = seed_of_fit(self)
-        self.scale_ = learn_scale(X, self.scale)
+        seed, self.scale_ = seed_of_fit(self), learn_scale(X, self.scale)
         network = self.make_network(X.shape[1:], seed)
         trained, judged = split_rows(X.shape[0], held_out, seed)
         if neighbors is None:
-            given = isinstance(self.backbone, keras.Model)
-            space = network.answers(X, np.arange(X.shape[0]), self.scale_)[0] if given else X
+            given, rows = isinstance(self.backbone, keras.Model), np.arange(X.shape[0])
+            space = network.answers(X, rows, self.scale_)[0] if given else X
             neighbors = neighbors_among(space, trained, self.n_neighbors, self.metric)
         else:
             neighbors = check_neighbors(neighbors, X.shape[0])
@@ -250,7 +251,7 @@ class NNM(ClusteringMode):
         self.classifier_ = self.make_classifier(X.shape[1:], self.scale_)
         for variable, value in zip(network.variables, kept, strict=True):
             variable.assign(value)
-        self.classifier_.set_weights(network.head_weights(self.best_head_))
+        set_weights(self.classifier_, network.head_weights(self.best_head_))
         self._label(X)
         return self
 
@@ -274,13 +275,12 @@ class NNM(ClusteringMode):
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
             batches = self._batches(X, neighbors, seed=(seed, epoch), scale=self.scale_, rows=trained)
-            terms = network.fit(batches, epochs=1, shuffle=False, verbose=0).history
-            terms.pop("supervised")
+            terms = network.fit(feed_shuffled(batches), epochs=1, shuffle=False, verbose=0).history
             check_loss(terms["loss"][0])
             scores, clusters = self.judge(network, X, judged, neighbors[judged])
             head = int(scores.argmin())
             judgement = {"score": float(scores[head]), "head": head, "clusters": int(clusters[head])}
-            self.history_.append({name: float(values[0]) for name, values in terms.items()} | judgement)
+            self.history_.append({name: float(v[0]) for name, v in terms.items() if name != "supervised"} | judgement)
             check_loss(self.history_[-1]["score"])
             if self.best_epoch_ == epoch:
                 for copy, variable in zip(kept, network.variables, strict=True):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from kingdra_cluster.batches import chunks, dense_rows
+from kingdra_cluster.forward import forward, rows_at_once
 from kingdra_cluster.losses import batch_nearest, local_pairs, nnm_terms
 from kingdra_cluster.losses.cluster_entropy import check_prior
 from kingdra_cluster.losses.neighbor_consistency import LOG_OF_NOTHING, SMALLEST
@@ -157,8 +158,9 @@ class NNMNetwork(keras.Model):
         probabilities : (len(rows), n_heads, n_clusters) float32
         """
         features, probabilities = [], []
-        for block in chunks(len(rows), ANSWER_ROWS):
-            found = self.backbone(dense_rows(X, rows[block], scale), training=False)
+        answer = forward(self.backbone, X.shape[1:])
+        for block in chunks(len(rows), rows_at_once(X.shape[1:], ANSWER_ROWS)):
+            found = answer(dense_rows(X, rows[block], scale))
             features.append(ops.convert_to_numpy(found))
             probabilities.append(ops.convert_to_numpy(self.heads(found)[0]))
         return np.concatenate(features), np.concatenate(probabilities)

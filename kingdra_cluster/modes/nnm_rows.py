@@ -64,7 +64,7 @@ def check_neighbors(neighbors, n_rows):
     if neighbors.min() < 0 or neighbors.max() >= n_rows:
         found = f"values from {neighbors.min()} to {neighbors.max()}"
         raise ValueError(f"neighbors must be rows of X, from 0 to {n_rows - 1}; got {found}")
-    return neighbors
+    return neighbors.astype(np.intp, copy=False)
 
 
 def split_rows(n_rows, held_out, seed):
@@ -78,4 +78,5 @@ def split_rows(n_rows, held_out, seed):
     whole = judged.size > 0 and judged.dtype.kind in "iu" and judged[0] >= 0 and judged[-1] < n_rows
     if not whole or judged.size > n_rows - 2:
         raise ValueError(f"held_out must be some of the rows 0 to {n_rows - 1}, all but 2 at most; got {held_out!r}")
+    judged = judged.astype(np.intp)
     return np.setdiff1d(rows, judged), judged

@@ -8,7 +8,7 @@ import numpy as np
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import check_backbone
-from kingdra_cluster.batches import IndexedRowBatches
+from kingdra_cluster.batches import IndexedRowBatches, feed_shuffled
 from kingdra_cluster.exceptions import CollapseWarning
 from kingdra_cluster.modes.base import ClusteringMode, check_loss, learn_scale
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
@@ -236,9 +236,8 @@ class RUC(ClusteringMode):
         table = RowTable(X.shape[0])
         table.labels.assign(start.argmax(axis=1).astype(np.int32))
         table.clean.assign(self.clean_start_.astype(np.float32))
-        shape = X.shape[1:]
+        shape, steps = X.shape[1:], len(self._batches(X, seed, 0, 0))
         networks = [make_network(self, shape, [seed, which]) for which in (0, 1)]
-        steps = len(self._batches(X, seed, 0, 0))
         harnesses = [self._make_harness(networks, which, table, steps, seed, X.ndim > 2) for which in (0, 1)]
         variables = list(table.variables)
         for network, harness in zip(networks, harnesses, strict=True):
@@ -251,7 +250,7 @@ class RUC(ClusteringMode):
             records = []
             for which, harness in enumerate(harnesses):
                 batches = self._batches(X, seed, which, epoch)
-                records.append(harness.fit(batches, epochs=1, shuffle=False, verbose=0).history)
+                records.append(harness.fit(feed_shuffled(batches), epochs=1, shuffle=False, verbose=0).history)
                 table.end_pass(1 - which)
             self.history_.append({name: float(np.mean([r[name] for r in records])) for name in records[0]})
             check_loss(self.history_[-1]["loss"])
@@ -263,11 +262,12 @@ class RUC(ClusteringMode):
         self.clean_ = np.asarray(table.clean) > 0
         self.classifier_ = mean_classifier(networks, shape, self.scale_)
 
+    def fit_predict(self, X, y=None, **options):
+        """Return the refined label of every row, (n,) int: ``fit(X, y, **options).labels_``."""
+        return self.fit(X, y, **options).labels_
+
     def _batches(self, X, seed, which, epoch):
         return IndexedRowBatches(X, batch_size=self.batch_size, seed=(seed, which, epoch), scale=self.scale_)
-
-    def _relabel_thresholds(self):
-        return tuple(float(threshold) for threshold in np.atleast_1d(self.relabel_threshold))
 
     def _make_harness(self, networks, which, table, steps, seed, images):
         """Return the compiled harness of one network, its optimizer built."""
@@ -286,7 +286,7 @@ class RUC(ClusteringMode):
             steps_per_epoch=steps,
             ramp_epochs=self.ramp_epochs or self.n_epochs,
             noisy_weight=self.noisy_weight,
-            relabel_thresholds=self._relabel_thresholds(),
+            relabel_thresholds=tuple(map(float, np.atleast_1d(self.relabel_threshold))),
             epochs=self.n_epochs,
             temperature=self.temperature,
             smoothing=self.label_smoothing,

@@ -8,8 +8,9 @@ from sklearn.utils import check_random_state
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones.application import copy_model
-from kingdra_cluster.batches import IndexedRowBatches
+from kingdra_cluster.batches import IndexedRowBatches, feed_shuffled
 from kingdra_cluster.exceptions import PseudoLabelWarning
+from kingdra_cluster.forward import set_weights
 from kingdra_cluster.modes.base import LARGEST_SEED, ClusteringMode, check_image_type, check_loss, learn_scale
 from kingdra_cluster.modes.selflabel_network import SelfLabelNetwork
 from kingdra_cluster.optimizers import FusedAdam
@@ -160,7 +161,8 @@ class SelfLabel(ClusteringMode):
         network.layers[-1].activation = keras.activations.linear
         harness = self._make_harness(network, X.ndim > 2, seed)
         batches = IndexedRowBatches(X, batch_size=self.batch_size, seed=(seed, 0), scale=self.scale_)
-        history = harness.fit(batches, epochs=self.n_epochs, shuffle=False, verbose=2 * bool(self.verbose)).history
+        options = {"epochs": self.n_epochs, "shuffle": False, "verbose": 2 * bool(self.verbose)}
+        history = harness.fit(feed_shuffled(batches), **options).history
         check_loss(history["loss"][-1])
         self.history_ = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
         if not any(history["sure_share"]):
@@ -170,7 +172,7 @@ class SelfLabel(ClusteringMode):
                 stacklevel=2,
             )
         self.classifier_ = copy_model(self.classifier, seed)
-        self.classifier_.set_weights(network.get_weights())
+        set_weights(self.classifier_, network.get_weights())
         self._label(X)
         return self
 

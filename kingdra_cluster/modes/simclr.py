@@ -4,12 +4,14 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kingdra_cluster import augment
 from kingdra_cluster.backbones import check_backbone, make_backbone
-from kingdra_cluster.batches import RowBatches
+from kingdra_cluster.batches import RowBatches, feed_shuffled
+from kingdra_cluster.checks import check_checkpoint_dir
 from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
@@ -131,6 +133,7 @@ class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
+        check_checkpoint_dir(self.checkpoint_dir)
         check_backbone(self.backbone, none=True)
         counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1}
         check_numbers(self, {name: (Integral, least) for name, least in counts.items()})
@@ -188,6 +191,7 @@ class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         network = self.make_network(X.shape[1:], seed, n_steps)
         with own_folder(self.checkpoint_dir):
             self._train(network, X, seed)
+        check_loss(sum(float(np.sum(weights)) for weights in network.get_weights()))  # those of the last step, too
         self.backbone_, self.projection_ = network.backbone, network.projection
         return self
 
@@ -253,7 +257,8 @@ class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             identity = fit_identity(self, seed, network, X=X)
             self.history_ = load_fit(self.checkpoint_dir, identity, state)
         for epoch in range(len(self.history_), self.n_epochs):
-            terms = network.fit(self._batches(X, seed, epoch), epochs=1, shuffle=False, verbose=0).history
+            batches = feed_shuffled(self._batches(X, seed, epoch))
+            terms = network.fit(batches, epochs=1, shuffle=False, verbose=0).history
             self.history_.append({name: float(values[0]) for name, values in terms.items()})
             check_loss(self.history_[-1]["loss"])
             if identity is not None:
