@@ -63,7 +63,7 @@ def member_unevenness(neighbors, n_clusters, **options):
     return unevenness(opened(neighbors), n_clusters, **options)
 
 
-def member_features(mode, X, *, path, scale, threads, n_components, space=None):
+def member_features(mode, X, *, path, scale, threads, n_components):
     """Return what a trained member makes of every row on the way to its answer.
 
     Parameters
@@ -78,15 +78,13 @@ def member_features(mode, X, *, path, scale, threads, n_components, space=None):
     threads : int
         TensorFlow's threads an operation.
     n_components : int
-    space : slice, optional
-        The columns of X that the member sees; None is all.
 
     Returns
     -------
     float32 array of shape (n, at most n_components), or None
         `principal_components` of what its last dense layer reads; None if it has no such layer.
     """
-    rows = _columns(X, space)
+    rows = opened(X)
     with _one_at_a_time:
         require_threads(threads)
         network = hidden_network(member_classifier(mode, path, tuple(rows.shape[1:]), scale))

@@ -13,7 +13,7 @@ from kingdra_cluster import starts
 from kingdra_cluster.labellers import TAUGHT
 from kingdra_cluster.members import member_features, member_starts
 from kingdra_cluster.merging import EVEN, UNEVEN
-from kingdra_cluster.spaces import principal_components, space_of
+from kingdra_cluster.spaces import principal_components
 
 COMPONENTS = 20  # of the space that all members share, or as many as there are clusters: docs/kingdra.md
 
@@ -48,10 +48,11 @@ def learnt_voters(settings, mode, X, paths, *, balance, seed, scales, workers):
     -------
     (n_voters, n) int, or None
         -1 where one has no opinion.  None where such voters are not asked or not to be trusted: the members' networks
-        have no dense layer, two of them put less than three quarters of the rows into the same cluster, or the groups
-        are taken for uneven (they cut the largest one in pieces).
+        have no dense layer, two of them put less than three quarters of the rows into the same cluster, the groups are
+        taken for uneven (they cut the largest one in pieces), or the members see spaces of their own (starts in each
+        say more than one space of all).
     """
-    if not are_asked(settings, X.shape[0]) or balance <= UNEVEN:
+    if not are_asked(settings, X.shape[0]) or balance <= UNEVEN or settings.spaces is not None:
         return None
     n_clusters, n_components = settings.n_clusters, max(COMPONENTS, settings.n_clusters)
     seen = workers(
@@ -59,12 +60,11 @@ def learnt_voters(settings, mode, X, paths, *, balance, seed, scales, workers):
             mode,
             X,
             path=path,
-            scale=scales[member % len(scales)],
+            scale=scales[0],
             threads=settings.threads_per_member,
-            space=space_of(settings.spaces, member),
             n_components=n_components,
         )
-        for member, path in enumerate(paths)
+        for path in paths
     )
     if any(features is None for features in seen):
         return None

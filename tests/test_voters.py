@@ -107,10 +107,17 @@ def test_voters_find_the_groups_that_the_members_have_learnt(fitted):
 
 @pytest.mark.parametrize(
     "options",
-    [{"n_rounds": 1}, {"start_votes": 0}, {"start": None, "balance": None}, {"labeller": "cores"}, {"balance": 0.5}],
+    [
+        {"n_rounds": 1},
+        {"start_votes": 0},
+        {"start": None, "balance": None},
+        {"labeller": "cores"},
+        {"balance": 0.5},
+        {"spaces": [(0, 1), (1, 2)]},
+    ],
 )
 def test_they_are_not_asked(fitted, options):
-    """With one round, no votes, nothing but sure rows taught, or groups that are taken for uneven."""
+    """One round, no votes, nothing but sure rows taught, groups that are taken for uneven, or several spaces."""
     assert asked(*fitted, **options) is None
 
 
