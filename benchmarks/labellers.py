@@ -157,7 +157,7 @@ def tables(runs):
         "Written by `benchmarks/labellers.py` from the files of its runs: percent, mean ± sample standard deviation",
         "over seeds.  *Default* is `KingdraCluster(n_clusters)`; other policies differ from it in what their names",
         "say, and *starts vote* is the default of before: partitions of the graph of neighbours voted everywhere, as",
-        "they still do where groups differ in size (R8) or little is agreed upon (CIFAR-10): see",
+        "they still do where groups differ in size (R8), little is agreed upon (CIFAR-10) or there are two spaces: see",
         "[who votes](kingdra.md#who-votes).",
         "*Mean member* and *ensemble* (aligned) are those of the first round, *last round* is the answer;",
         "*above best round* is its ACC less that of the best round (which needs the truth).  Minutes: one process,",
