@@ -88,15 +88,15 @@ def ruc_weak_view(images, seed, *, flip=True):
     return _ruc_weak(_check_images(images), _check_seed(seed), flip)
 
 
-def ruc_strong_view(images, seed, *, cutout=0.5, flip=True):
+def ruc_strong_view(images, seed, *, cutout=16, flip=True):
     """`ruc_weak_view`, 2 of 14 operations at level 1 of 10, each with probability 0.5, and a cutout of fixed size.
 
     Parameters
     ----------
     images, seed, flip :
         See `simclr_view`.
-    cutout : float
-        Side of the square as part of the shorter side (RUC: 16 px of 32).
+    cutout : int, default=16
+        Side of the square in pixels, whatever the size of the images; half their shorter side at most.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def _ruc_strong(images, seed, cutout, flip):
         choices, part = choose_operations(choose, n_images)
         choices = tf.where(uniform(skip, (n_images,)) < 0.5, choices, 0)  # 0 is the identity
         levels = apply_operations(levels, choices, magnitudes_of(RUC_RANGES, choices, tf.round(part)))
-    side = round(cutout * min(height, width))
+    side = min(cutout, round(min(height, width) / 2))
     return image_ops.cutout(levels / 255.0, square, side, side)
 
 
