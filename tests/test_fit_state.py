@@ -23,17 +23,25 @@ MODES = {
 each_mode = pytest.mark.parametrize("fit", MODES.values(), ids=MODES)
 
 
-def backbone(seed):
-    dense = keras.layers.Dense(8, "relu", kernel_initializer=keras.initializers.HeNormal(seed=seed))
-    return keras.Sequential([keras.Input((4,)), dense])
+def backbone(seed, activation="relu", rate=0.1):
+    dense = keras.layers.Dense(8, activation, kernel_initializer=keras.initializers.HeNormal(seed=seed))
+    return keras.Sequential([keras.Input((4,)), keras.Sequential([keras.layers.Dropout(rate)]), dense])
 
 
 @each_mode
 def test_a_backbone_of_other_weights_is_another_fit(fit, blobs, tmp_path):
     fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
     fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
-    with pytest.raises(ValueError, match="belongs to another fit: weights was"):
+    with pytest.raises(ValueError, match="belongs to another fit: (layers of backbone|weights) was"):
         fit(blobs, backbone=backbone(1), checkpoint_dir=tmp_path)
+
+
+@each_mode
+@pytest.mark.parametrize("options", [{"activation": "tanh"}, {"rate": 0.2}])
+def test_a_backbone_of_other_layers_with_the_same_weights_is_another_fit(fit, blobs, tmp_path, options):
+    fit(blobs, backbone=backbone(0), checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match="belongs to another fit: layers of backbone was"):
+        fit(blobs, backbone=backbone(0, **options), checkpoint_dir=tmp_path)
 
 
 @each_mode

@@ -1,9 +1,11 @@
 """The state of one fit in one file, so that a killed fit goes on where it was and ends with the same bits."""
 
+import hashlib
 import json
 from contextlib import contextmanager
 from pathlib import Path
 
+import keras
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -42,9 +44,30 @@ def fit_identity(estimator, seed, network, **data):
         "estimator": type(estimator).__name__,
         "seed": seed,
         **{name: jsonable(value) for name, value in arguments.items()},
+        **{f"layers of {name}": _layers(value) for name, value in arguments.items() if isinstance(value, keras.Model)},
         **{name: data_hash(value) for name, value in {**data, "weights": weights}.items()},
         **bits_depend_on(),
     }
+
+
+def _layers(model):
+    """Return a hash of what a model's layers are, whatever their names, and of which of them are trained."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found.append(_layers(layer))
+            continue
+        found.append([type(layer).__name__, layer.trainable, _unnamed(layer.get_config())])
+    described = json.dumps(found, sort_keys=True, default=lambda value: type(value).__name__)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _unnamed(config):
+    """Return a layer's configuration without its name, and those of layers inside."""
+    if isinstance(config, dict):
+        layer = "trainable" in config
+        return {key: _unnamed(value) for key, value in config.items() if not (layer and key == "name")}
+    return [_unnamed(value) for value in config] if isinstance(config, (list, tuple)) else config
 
 
 def seed_of_fit(estimator):
