@@ -66,7 +66,10 @@ def test_missing_and_unknown_tensors_are_named():
         from_state_dict({"fc.weight": np.zeros((10, 512))})
 
 
-@pytest.mark.parametrize(("name", "value"), [("backbone.conv1.weight", np.nan), ("backbone.bn1.running_var", -1)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("backbone.conv1.weight", np.nan), ("contrastive_head.2.bias", np.inf), ("backbone.bn1.running_var", -1)],
+)
 def test_numbers_that_no_network_has_are_refused(name, value):
     arrays = make_arrays(CONTRASTIVE)
     arrays[name] = np.full_like(arrays[name], value)

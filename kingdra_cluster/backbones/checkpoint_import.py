@@ -190,6 +190,9 @@ def from_state_dict(arrays, *, input_shape=(32, 32, 3), stem="cifar", info=None)
     backbone = resnet18(input_shape, stem=stem, seed=0)
     names = {layer: _tensor_names(layer) for layer in backbone.layers if layer.weights}
     _check_names(arrays, [name for own in names.values() for name in own])
+    for name, array in arrays.items():
+        if not np.isfinite(array).all() or (name.endswith("running_var") and array.min(initial=0) < 0):
+            raise ValueError(f"{name} must hold finite numbers, and a variance none below 0; the checkpoint's does not")
     for layer, own in names.items():
         layer.set_weights([_fitting(arrays[n], n, w.shape) for n, w in zip(own, layer.weights, strict=True)])
     n_features = backbone.output_shape[-1]
@@ -223,8 +226,6 @@ def _some(names):
 def _fitting(array, name, shape):
     """Return a tensor's array, a convolution's axes in the order of Keras, or raise unless it has the shape."""
     turned = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-    if not np.isfinite(array).all() or (name.endswith("running_var") and array.min(initial=0) < 0):
-        raise ValueError(f"{name} must hold finite numbers, and a variance none below 0; the checkpoint's does not")
     if turned.shape != tuple(shape):
         expected = (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else tuple(shape)
         raise ValueError(f"{name} must have the shape {expected}; the checkpoint's has {array.shape}")
