@@ -51,7 +51,7 @@ def files_below(folder, suffixes):
     ValueError
         If there are none.
     """
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     files = [name for name in files if not any(part.startswith(".") for part in name.parts)]
     names = sorted((name for name in files if name.suffix.lower() in suffixes), key=lambda name: name.as_posix())
     if not names:

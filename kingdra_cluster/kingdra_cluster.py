@@ -45,8 +45,8 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         information of neighbours) for even ones.  None chooses by the sizes that 0.5 finds.
     start_votes : int, default=100
         Communities that vote with the members on what "consensus" teaches in later rounds: communities of the rows as
-        the members have learnt to see them, or, where these do not agree or the balance is 0.5, more starts, in the
-        second round.  0: the members vote alone, as on more than 100,000 rows, of which a sample starts them.
+        the members have learnt to see them, or, where these do not agree, the balance is 0.5 or there are ``spaces``,
+        more starts, in the second round.  0: the members vote alone, as on more than 100,000 rows.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
         least, and 1,000 and 500 steps.
