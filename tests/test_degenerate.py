@@ -268,3 +268,16 @@ def test_new_images_out_of_the_range_of_the_fit_are_refused_wherever_they_are(tm
     for rows in (images, np.load(tmp_path / "images.npy", mmap_mode="r")):
         with pytest.raises(ValueError, match=f"between 0 and 1, as the images of the fit did; received .*{value:g}"):
             check_image_type(rows, 1.0)
+
+
+@pytest.mark.parametrize(
+    "model", [make_ladder(), make_kingdra(), NNM(3), SimCLR(), RUC(3)], ids=lambda m: type(m).__name__
+)
+@pytest.mark.parametrize(("policy", "floatx"), [("mixed_bfloat16", "float32"), ("float32", "float64")])
+def test_another_precision_of_keras_is_refused(model, policy, floatx, monkeypatch):
+    monkeypatch.setattr(keras.config, "floatx", lambda: floatx)
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
+    with pytest.raises(
+        ValueError, match=f"need Keras' dtype policy and floatx to be 'float32'; they are '{policy}' and"
+    ):
+        model.fit(X)

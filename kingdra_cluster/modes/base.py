@@ -103,6 +103,17 @@ def trained_probabilities(classifier, X):
     return probabilities
 
 
+def check_precision():
+    """Raise ``ValueError`` if Keras is set to make layers of another type than float32, which are not foreseen here."""
+    policy = keras.config.dtype_policy().name
+    if (policy, keras.config.floatx()) != ("float32", "float32"):
+        raise ValueError(
+            "the networks of this package need Keras' dtype policy and floatx to be 'float32'; they are "
+            f"{policy!r} and {keras.config.floatx()!r}: keras.config.set_dtype_policy('float32') and "
+            "keras.config.set_floatx('float32') set them (LadderIM has a matmul_precision of its own)"
+        )
+
+
 def clusterer_tags(tags, n_clusters):
     """Return an estimator's tags with what scikit-learn asks of a clusterer of CSR rows that has probabilities.
 
@@ -135,6 +146,7 @@ class ClusteringMode(ClusterMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
+        check_precision()
         check_number("n_clusters", self.n_clusters, Integral, 1)
         check_number("n_epochs", self.n_epochs, Integral, 1)
         check_number("batch_size", self.batch_size, Integral, 2)

@@ -12,7 +12,7 @@ from kingdra_cluster import augment
 from kingdra_cluster.backbones import check_backbone, make_backbone
 from kingdra_cluster.batches import RowBatches, feed_shuffled
 from kingdra_cluster.checks import check_checkpoint_dir
-from kingdra_cluster.modes.base import check_image_type, check_loss, learn_scale, predict_rows
+from kingdra_cluster.modes.base import check_image_type, check_loss, check_precision, learn_scale, predict_rows
 from kingdra_cluster.modes.fit_state import fit_identity, load_fit, own_folder, save_fit, seed_of_fit
 from kingdra_cluster.modes.simclr_network import SimCLRNetwork, make_projection
 from kingdra_cluster.progress import epoch_line, report
@@ -133,6 +133,7 @@ class SimCLR(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def check_parameters(self):
         """Raise on the first hyper-parameter that is out of range."""
+        check_precision()
         check_checkpoint_dir(self.checkpoint_dir)
         check_backbone(self.backbone, none=True)
         counts = {"hidden_units": 1, "n_outputs": 1, "batch_size": 2, "n_epochs": 1}
