@@ -13,7 +13,7 @@ from scipy import sparse
 from kingdra_cluster.checks import check_integer
 from kingdra_cluster.communities import BALANCE, cluster_graph, graph_pieces
 from kingdra_cluster.graphs import links_between, neighbor_graph
-from kingdra_cluster.merging import EVEN, UNEVEN, piece_unevenness
+from kingdra_cluster.merging import EVEN, UNEVEN, neighbor_information, piece_unevenness
 from kingdra_cluster.neighbors import nearest_neighbors
 from kingdra_cluster.prepared_rows import SomeRows
 from kingdra_cluster.pseudo_labels import align_members, mean_pairwise_agreement
@@ -150,7 +150,7 @@ def neighbor_metric(X):
     return "cosine" if entries.min(initial=0) < 0 else "hellinger"
 
 
-def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0, n_starts=1):
+def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0, n_starts=1, n_best=None):
     """Cluster the rows that one member starts from.
 
     Parameters
@@ -165,10 +165,13 @@ def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0
     seed : int
     n_starts : int, default=1
         The member starts from the first; the others, of the same graph, have a vote in what is taught next.
+    n_best : int, optional
+        Of the starts return so many only, in which a row's cluster says most about its neighbours' clusters: see
+        `merging.neighbor_information`.
 
     Returns
     -------
-    (n_starts, m) int
+    (n_starts or n_best, m) int
         The cluster of each row, from 0, the largest first; -1 for stray rows.  There can be fewer than `n_clusters`.
 
     Examples
@@ -179,7 +182,11 @@ def community_starts(neighbors, n_clusters, *, balance=BALANCE, member=0, seed=0
     (1, 1, np.True_)
     """
     graph = member_graph(neighbors, member)
-    return cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member], n_times=n_starts)
+    found = cluster_graph(graph, n_clusters, balance=balance, seed=[seed, member], n_times=n_starts)
+    if n_best is None:
+        return found
+    information = [neighbor_information(links_between(graph, labels).toarray(), balance) for labels in found]
+    return found[np.sort(np.argsort(-np.array(information), kind="stable")[:n_best])]
 
 
 def member_graph(neighbors, member):

@@ -15,6 +15,7 @@ from kingdra_cluster.members import member_features, member_starts
 from kingdra_cluster.merging import EVEN, UNEVEN
 from kingdra_cluster.spaces import principal_components
 
+HEARD = 5  # of so many communities of what is learnt one votes, the best for its member's graph: docs/kingdra.md
 COMPONENTS = 20  # of the space that all members share, or as many as there are clusters: docs/kingdra.md
 
 
@@ -69,7 +70,8 @@ def learnt_voters(settings, mode, X, paths, *, balance, seed, scales, workers):
     if any(features is None for features in seen):
         return None
     lists = starts.neighbor_lists(principal_components(np.hstack(seen), n_components), n_clusters, seed)[1]
-    options = {"balance": EVEN, "seed": seed, "n_starts": votes_of_each(settings)}
+    n_starts = votes_of_each(settings)
+    options = {"balance": EVEN, "seed": seed, "n_starts": n_starts, "n_best": math.ceil(n_starts / HEARD)}
     found = workers(delayed(member_starts)(lists, n_clusters, member=m, **options) for m in range(len(paths)))
     agree = starts.start_agreement([own[0] for own in found], n_clusters) >= starts.AGREED
     return np.concatenate(found) if agree else None
