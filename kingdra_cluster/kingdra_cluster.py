@@ -44,9 +44,9 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         How strongly the communities are pushed towards like sizes: 0.5 for groups that differ much; 1 (the mutual
         information of neighbours) for even ones.  None chooses by the sizes that 0.5 finds.
     start_votes : int, default=100
-        Communities that vote with the members on what "consensus" teaches in later rounds: communities of the rows as
-        the members have learnt to see them, or, where these do not agree, the balance is 0.5 or there are ``spaces``,
-        more starts, in the second round.  0: the members vote alone, as on more than 100,000 rows.
+        Communities that vote with the members on what "consensus" teaches in later rounds: the best fifth of those of
+        the rows as the members have learnt to see them, or, where these do not agree, the balance is 0.5 or there are
+        ``spaces``, more starts, in the second round.  0: the members vote alone, as on more than 100,000 rows.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
         least, and 1,000 and 500 steps.

@@ -48,10 +48,10 @@ def learnt_voters(settings, mode, X, paths, *, balance, seed, scales, workers):
     Returns
     -------
     (n_voters, n) int, or None
-        -1 where one has no opinion.  None where such voters are not asked or not to be trusted: the members' networks
-        have no dense layer, two of them put less than three quarters of the rows into the same cluster, the groups are
-        taken for uneven (they cut the largest one in pieces), or the members see spaces of their own (starts in each
-        say more than one space of all).
+        The best fifth of each member's, by `merging.neighbor_information`; -1 where one has no opinion.  None where
+        such voters are not asked or not to be trusted: the members' networks have no dense layer, two of them put less
+        than three quarters of the rows into the same cluster, the groups are taken for uneven (they cut the largest one
+        in pieces), or the members see spaces of their own (starts in each say more than one space of all).
     """
     if not are_asked(settings, X.shape[0]) or balance <= UNEVEN or settings.spaces is not None:
         return None
