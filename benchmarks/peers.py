@@ -40,9 +40,7 @@ NOISE = "UMAP + HDBSCAN and DDC find their own number of clusters; rows that HDB
 NOTE = (
     "Mean ± sample standard deviation over seeds, percent. Seconds are those of the fit alone, imports left out and "
     "compilation included, on a machine that may have done other things; memory is the largest of the process, imports "
-    f"included. The same rows for all; the true number of clusters is given to all that take one. {NOISE} "
-    "Kingdra on digits, mnist and 20news is the version before the present votes, up to twice as fast: see "
-    "[results](results.md)."
+    f"included. The same rows for all; the true number of clusters is given to all that take one. {NOISE}"
 )
 
 
