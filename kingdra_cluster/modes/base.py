@@ -77,13 +77,16 @@ def predict_rows(classifier, X):
     -------
     float32 array of shape (n, n_clusters)
     """
-    outputs, answer, size = [], forward(classifier, X.shape[1:]), rows_at_once(X.shape[1:], PREDICT_ROWS)
+    answers, answer, size = None, forward(classifier, X.shape[1:]), rows_at_once(X.shape[1:], PREDICT_ROWS)
     for rows in chunks(X.shape[0], size):
         block = dense_rows(X, rows)
         missing = size - len(block)  # one shape for all blocks: one rounding for all rows
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
-        outputs.append(keras.ops.convert_to_numpy(answer(padded))[: len(block)])
-    return np.concatenate(outputs)
+        found = keras.ops.convert_to_numpy(answer(padded))[: len(block)]
+        if answers is None:  # one array from the start: joining blocks at the end would need the memory twice
+            answers = np.empty((X.shape[0], *found.shape[1:]), dtype=found.dtype)
+        answers[rows] = found
+    return answers
 
 
 def hidden_network(classifier):
