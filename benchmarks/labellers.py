@@ -186,7 +186,10 @@ def tables(runs):
 def _criterion(runs):
     """One sentence on how well the members' agreement, which needs no labels, tells good rounds from bad."""
     pairs = [np.array([[scores["agreement"], scores["acc"]] for scores in rounds]) for rounds in runs]
-    overall = np.corrcoef(np.concatenate(pairs).T)[0, 1]
+    together = np.concatenate(pairs)
+    if not (np.ptp(together, axis=0) > 0).all():
+        return "Agreement of the members against ACC: all rounds have the same."
+    overall = np.corrcoef(together.T)[0, 1]
     within = [np.corrcoef(pair.T)[0, 1] for pair in pairs if len(pair) > 2 and (np.ptp(pair, axis=0) > 0).all()]
     inside = f", {np.mean(within):.2f} within a run (mean of {len(within)})" if within else ""
     return f"Agreement of the members against ACC: correlation {overall:.2f} over all rounds of all runs{inside}."

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
@@ -103,6 +103,22 @@ def test_voters_find_the_groups_that_the_members_have_learnt(fitted):
     assert found.shape == (2, 120), "one in five of each member's three"
     assert np.mean([ACC(CLASSES, own) for own in found]) > 0.9
     np.testing.assert_array_equal(found, asked(*fitted), "the same bits")
+
+
+def test_the_best_starts_are_those_that_say_most_about_neighbours():
+    lists = starts.neighbor_lists(load_digits().data, 10)[1]
+    options = {"balance": 1.0, "member": 2, "n_starts": 6}
+    found = starts.community_starts(lists, 10, **options)
+    dense = starts.member_graph(lists, 2).toarray()
+    information = []
+    for labels in found:
+        joint = np.array([[dense[np.ix_(labels == a, labels == b)].sum() for a in range(10)] for b in range(10)])
+        joint /= joint.sum()
+        chance = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+        information.append(np.sum(joint[joint > 0] * np.log(joint[joint > 0] / chance[joint > 0])))
+    best = starts.community_starts(lists, 10, n_best=2, **options)
+    np.testing.assert_array_equal(best, found[np.sort(np.argsort(information)[-2:])])
+    assert len(np.unique(np.round(information, 9))) > 2, "there is something to choose"
 
 
 @pytest.mark.parametrize(
