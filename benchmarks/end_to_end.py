@@ -5,7 +5,8 @@ and layers (784-1200-1200-10), until it has had five supervised rounds, or ``--r
 package's default; "two rounds", of two members with the published layers, is for the memory of large data (``--rules
 "two rounds" --rows 70000``).  Each runs in a process of its own; seconds are wall-clock, from the call of ``fit`` on,
 and include the import of TensorFlow by the workers.  Memory is the largest resident memory of the main process (beside:
-before ``fit``) and the sum over its workers.
+before ``fit``) and the sum over its workers; and, where the system tells (Linux), that of all processes together with
+shared pages counted once, beside what as many processes take that have only imported TensorFlow and this package.
 
     python benchmarks/end_to_end.py [--data-home DIR] [--rows N] [--n-jobs N] [--rules published default] [--rounds N]
                                     [--smoke] [--output FILE.json]
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
+from benchmarks.memory import PeakMemory, imports_mb  # noqa: E402
 from benchmarks.reports import print_table, save_report  # noqa: E402
 
 RULES = {
@@ -101,9 +103,10 @@ def fit(rule, options):
     n_jobs = 1 if options.smoke else options.n_jobs
     model = KingdraCluster(10, mode=mode, n_jobs=n_jobs, random_state=0, callbacks=[note], **settings)
     began = time.perf_counter()
-    with contextlib.suppress(Enough):
+    with PeakMemory(os.getpid()) as together, contextlib.suppress(Enough):
         model.fit(X)
     memory = {"parent_mb_before": before, "parent_peak_mb": peak_mb(), "X_mb": X.nbytes / 1e6}
+    memory |= {"together_peak_mb": together.mb, "imports_mb": imports_mb(1 + (n_jobs if n_jobs > 1 else 0))}
     memory["workers_peak_mb"] = max(line["workers_peak_mb"] for line in rounds)
     return {"rule": rule, "rows": len(X), "columns": X.shape[1], "rounds": rounds, **memory}
 
@@ -127,7 +130,8 @@ def show(found):
     print_table(HEAD, [["yes" if value is True else "no" if value is False else value for value in x] for x in lines])
     print(
         f"{found['rule']}: X {found['X_mb']:.0f} MB; main process {found['parent_peak_mb']:,.0f} MB at most "
-        f"({found['parent_mb_before']:,.0f} before fit), workers together {found['workers_peak_mb']:,.0f} MB\n"
+        f"({found['parent_mb_before']:,.0f} before fit), workers together {found['workers_peak_mb']:,.0f} MB; all, "
+        f"shared pages once, {found['together_peak_mb']:,.0f} MB, of which imports {found['imports_mb']:,.0f}\n"
     )
 
 

@@ -88,8 +88,9 @@ def end_to_end(report):
 def memory(report):
     """Return the memory of whole fits."""
     head = ["rule", "X", "X, MB", "main process before fit, MB", "at most, MB", "all workers together, at most, MB"]
-    names = ("X_mb", "parent_mb_before", "parent_peak_mb", "workers_peak_mb")
-    return head, [[x["rule"], f"{x['rows']:,} x {x['columns']:,}", *(x[n] for n in names)] for x in report["fits"]]
+    head += ["all processes, shared pages once, MB", "of which imports, MB"]
+    names = ("X_mb", "parent_mb_before", "parent_peak_mb", "workers_peak_mb", "together_peak_mb", "imports_mb")
+    return head, [[x["rule"], f"{x['rows']:,} x {x['columns']:,}", *(x.get(n) for n in names)] for x in report["fits"]]
 
 
 def kills(report):

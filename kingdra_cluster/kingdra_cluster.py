@@ -49,7 +49,7 @@ class KingdraCluster(ClusterMixin, Outputs, BaseEstimator):
         ``spaces``, more starts, in the second round.  0: the members vote alone, as on more than 100,000 rows.
     epochs_first_round, epochs_per_round : int or None, default=None
         Epochs of the first and of every unsupervised round, and of the others; None makes three and two epochs at
-        least, and 1,000 and 500 steps.
+        least, and 500 and 250 steps.
     labeller : str, default="consensus"
         Rule that finds the sure rows: a name in `labellers.LABELLERS`.  "consensus" aligns the members and takes
         the rows of every cluster that most of them hold, and teaches nine tenths of every cluster; "cores" teaches

@@ -20,8 +20,8 @@ from kingdra_cluster.spaces import space_of
 from kingdra_cluster.teaching import BucketMemory, later_sets, starting_sets
 from kingdra_cluster.voters import learnt_voters
 
-FIRST_ROUND = 1000, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
-LATER_ROUNDS = 500, 2
+FIRST_ROUND = 500, 3  # steps and epochs at least, where they are left open: 5 epochs of 1,797 rows are 140 steps
+LATER_ROUNDS = 250, 2
 FEW_ROWS = 0.05  # a bucket this small a share of an even one is repeated more than twenty times
 
 

@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks import tables
+from benchmarks.memory import SECONDS, PeakMemory, family, together_mb
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_SMOKE = {"labellers.py", "peer_methods.py", "peers.py", "quality.py", "tables.py"}  # tests of their own
@@ -60,3 +62,21 @@ def test_the_pages_show_the_saved_reports(tmp_path):
         tables.main([str(page), "--check", "--results", str(tmp_path)])
     tables.main([str(page), "--results", str(tmp_path)])
     assert page.read_text() == "a\n<!-- table step -->\nNot measured yet: no step.json.\n<!-- end -->\nb\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not tell shared pages apart")
+def test_memory_is_that_of_a_process_and_its_descendants_shared_pages_counted_once():
+    grow = "import subprocess, sys; b = b'x' * 100_000_000; print('ready', flush=True); input()"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grow!r}])"
+    command = [sys.executable, "-c", child]
+    with PeakMemory(os.getpid()) as peak:
+        before = together_mb(family(os.getpid()))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+            assert running.stdout.readline() == b"ready\n"
+            assert running.pid in family(os.getpid())
+            during = together_mb(family(os.getpid()))
+            time.sleep(3 * SECONDS)  # for the one that watches to look
+            running.communicate(b"\n")
+        assert 100 < during - before < 200
+    assert peak.mb > before + 100
+    assert together_mb([running.pid]) == 0  # it has gone

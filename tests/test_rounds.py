@@ -265,12 +265,12 @@ def test_buckets_may_keep_their_shares():
 @pytest.mark.parametrize(
     ("given", "n_rows", "first", "later"),
     [
-        ((None, None), 64, 1000, 500),
-        ((None, None), 1797, 36, 18),  # 28 steps an epoch
-        ((None, None), 10, 1000, 500),  # fewer rows than a batch: one step an epoch
+        ((None, None), 64, 500, 250),
+        ((None, None), 1797, 18, 9),  # 28 steps an epoch
+        ((None, None), 10, 500, 250),  # fewer rows than a batch: one step an epoch
         ((None, None), 70_000, 3, 2),
-        ((7, None), 1797, 7, 18),
-        ((None, 3), 1797, 36, 3),
+        ((7, None), 1797, 7, 9),
+        ((None, 3), 1797, 18, 3),
     ],
 )
 def test_open_epochs_make_enough_steps(given, n_rows, first, later):
