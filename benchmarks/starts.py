@@ -2,12 +2,15 @@
 
 For each data set of a configuration (`configs/kingdra_ladder_im_<name>.json`) and seed: the share of neighbours of the
 same class, k-means, the mean of a hundred communities, the aligned votes of all and of some of them, the seconds that
-they take, and the estimated number of clusters.  With ``--ratios``, instead: how the balance suits the data as they are
-(a ratio of 1) and with classes whose sizes fall geometrically to a fifth, say, of what they are, and which is chosen.
+they take, and the estimated number of clusters; and `merging.neighbor_information`, which the communities are after, of
+them and of the classes themselves.  With ``--ratios``, instead: how the balance suits the data as they are (a ratio of
+1) and with classes whose sizes fall geometrically to a fifth, say, of what they are, and which is chosen.
 
     python benchmarks/starts.py digits reuters_r8 [--seeds 0 1 2] [--data-home HOME] [--output FILE.json]
     python benchmarks/starts.py digits --ratios 1 5 20 [--rows 10000] [--output FILE.json]
     python benchmarks/starts.py --smoke
+
+The output keeps what it has of other data sets and seeds.
 """
 
 import argparse
@@ -20,17 +23,19 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.reports import print_table, save_report  # noqa: E402
+from benchmarks.reports import print_table, save_report, with_runs_of  # noqa: E402
 from experiments import config as configuration  # noqa: E402
 from experiments.baselines import kmeans_labels  # noqa: E402
 from experiments.run import prepare  # noqa: E402
 from kingdra_cluster.cluster_count import estimate_n_clusters  # noqa: E402
-from kingdra_cluster.merging import UNEVEN  # noqa: E402
+from kingdra_cluster.graphs import links_between  # noqa: E402
+from kingdra_cluster.merging import UNEVEN, neighbor_information  # noqa: E402
 from kingdra_cluster.pseudo_labels import align_members  # noqa: E402
 from kingdra_cluster.starts import (  # noqa: E402
     NEIGHBORS,
     chosen_balance,
     community_starts,
+    member_graph,
     neighbor_lists,
     start_agreement,
     unevenness,
@@ -49,6 +54,8 @@ HEAD = (
     "balance",
     "mean start",
     "vote of all",
+    "information",
+    "of classes",
     "clusters",
     "estimate",
     "interval",
@@ -88,6 +95,13 @@ def vote_of(labels, n_clusters):
     return np.stack([np.sum(aligned == cluster, axis=0) for cluster in range(n_clusters)], axis=1).argmax(axis=1)
 
 
+def information(lists, labelings, balance):
+    """`neighbor_information` of labels, mean over labelings and the four graphs that members see."""
+    graphs = [member_graph(lists, member) for member in range(len(NEIGHBORS))]
+    links = [links_between(graph, labels).toarray() for graph in graphs for labels in labelings]
+    return float(np.mean([neighbor_information(one, balance) for one in links]))
+
+
 def measure(name, data, n_clusters, seed, n_starts=STARTS):
     """One line of the table: a dict."""
     began = time.perf_counter()
@@ -112,6 +126,8 @@ def measure(name, data, n_clusters, seed, n_starts=STARTS):
         "mean start": float(np.mean([ACC(truth, own) for own in starts])),
         **votes,
         "vote of all": ACC(truth, vote),
+        "information": information(lists, starts, balance),
+        "of classes": information(lists, [np.unique(truth, return_inverse=True)[1]], balance),
         "clusters": n_clusters,
         "estimate": count.n_clusters,
         "interval": list(count.interval),
@@ -173,7 +189,8 @@ def main(arguments=None):
                 lines.append(measure(name, data, n_clusters, seed, FEWEST if options.smoke else STARTS))
             head = BALANCE_HEAD if options.ratios else HEAD
             print_table(head, [[line[column] for column in head] for line in lines[-len(options.ratios or [0]) :]])
-            save_report(options.output, {"n_members": N_MEMBERS, "lines": lines})
+            key = ("data", "ratio", "seed") if options.ratios else ("data", "seed")
+            save_report(options.output, {"n_members": N_MEMBERS, "runs": with_runs_of(options.output, lines, key)})
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def graph(report):
     head = ["labels", "thresholds", "rows", "tuples", "seconds", "peak MB", "by ten shards", "growth exponent"]
     names = ("kind", "thresholds", "rows", "distinct_tuples", "seconds", "peak_mb", "shards_seconds")
     exponents = report["growth_exponents"]
-    rows = max(line["rows"] for line in report["lines"])
+    rows = max(line["rows"] for line in report["runs"])
     return head, [
         [*(x[name] for name in names), exponents.get(f"{x['kind']}, {x['thresholds']}") if x["rows"] == rows else None]
         for x in report["lines"]
@@ -68,7 +68,7 @@ def model(report):
     head = ["rows", "columns", "members", "workers", "seconds", "model", "error"]
     names = ("rows", "features", "members", "workers", "seconds", "model_seconds")
     lines = []
-    for number, x in enumerate(line for line in report["lines"] if line["way"] == "loky"):
+    for number, x in enumerate(line for line in report["runs"] if line["way"] == "loky"):
         error = f"{100 * (x['model_seconds'] / x['seconds'] - 1):+.0f} %" if number > 2 else "(gave the constants)"
         lines.append([*(x[name] for name in names), error])
     return head, lines
@@ -104,25 +104,26 @@ def kills(report):
 def starts(report):
     """Return what neighbours and communities give before any training, over the seeds of each data set."""
     head = ["data", "rows", "neighbours of the same class %", "k-means", "balance", "mean start"]
-    head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100"]
+    head += ["vote of 10", "vote of 20", "vote of 40", "vote of all 100", "information of the starts", "of the classes"]
     groups = {}
-    for line in report["lines"]:
+    for line in report["runs"]:
         groups.setdefault(line["data"], []).append(line)
     names = ("neighbours", "k-means", "mean start", *head[6:9], "vote of all")
     table = []
     for data, lines in groups.items():
         scores = [_spread([100 * x for line in lines for x in np.ravel(line[name])]) for name in names]
         balances = ", ".join(f"{balance:g}" for balance in sorted({line["balance"] for line in lines}))
-        table.append([data, lines[0]["rows"], *scores[:2], balances, *scores[2:]])
+        information = [_spread([line[name] for line in lines], ".2f") for name in ("information", "of classes")]
+        table.append([data, lines[0]["rows"], *scores[:2], balances, *scores[2:], *information])
     return head, table
 
 
 def balances(report):
     """Return how the balance of the starts suits data of like and unlike sizes, and which is chosen."""
-    votes = [name for name in report["lines"][0] if name.startswith("vote at")]
+    votes = [name for name in report["runs"][0] if name.startswith("vote at")]
     head = ["data", "shares of the classes", "rows", "k-means", *(f"vote of 10, {name[8:]}" for name in votes)]
     groups = {}
-    for line in report["lines"]:
+    for line in report["runs"]:
         groups.setdefault((line["data"], line["ratio"]), []).append(line)
     return [*head, "unevenness", "agreement", "chosen"], [
         [
@@ -142,7 +143,7 @@ def counts(report):
     """Return the estimated numbers of clusters."""
     head = ["data", "classes", "estimate (interval), one for each seed"]
     groups = {}
-    for line in report["lines"]:
+    for line in report["runs"]:
         groups.setdefault((line["data"], line["clusters"]), []).append(line)
     return head, [
         [*group, ", ".join("{} ({} to {})".format(line["estimate"], *line["interval"]) for line in lines)]
