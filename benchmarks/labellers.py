@@ -184,7 +184,7 @@ def tables(runs):
 
 
 def _criterion(runs):
-    """One sentence on how well the members' agreement, which needs no labels, tells good rounds from bad."""
+    """How well the members' agreement, which needs no labels, tells good rounds from bad; how good the last one is."""
     pairs = [np.array([[scores["agreement"], scores["acc"]] for scores in rounds]) for rounds in runs]
     together = np.concatenate(pairs)
     if not (np.ptp(together, axis=0) > 0).all():
@@ -192,7 +192,15 @@ def _criterion(runs):
     overall = np.corrcoef(together.T)[0, 1]
     within = [np.corrcoef(pair.T)[0, 1] for pair in pairs if len(pair) > 2 and (np.ptp(pair, axis=0) > 0).all()]
     inside = f", {np.mean(within):.2f} within a run (mean of {len(within)})" if within else ""
-    return f"Agreement of the members against ACC: correlation {overall:.2f} over all rounds of all runs{inside}."
+    better = np.mean([rounds[-1]["agreement"] > rounds[0]["agreement"] for rounds in runs])
+    lost = np.array([max(scores["acc"] for scores in rounds) - rounds[-1]["acc"] for rounds in runs])
+    return (
+        f"Agreement of the members against ACC: correlation {overall:.2f} over all rounds of all runs{inside}.  It is "
+        f"higher in the last round than in the first in {better:.0%} of the runs, for members agree about what they "
+        f"are taught together, so it cannot choose between rounds; the last is the answer.  That has at most a point "
+        f"less than the best round in {np.mean(lost <= 0.01):.0%} of {len(runs)} runs, {100 * lost.max():.1f} less in "
+        f"the worst, {100 * lost.mean():.2f} less on average."
+    )
 
 
 def _policy_line(name, policy, runs):

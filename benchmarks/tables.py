@@ -49,7 +49,7 @@ def graph(report):
     head = ["labels", "thresholds", "rows", "tuples", "seconds", "peak MB", "by ten shards", "growth exponent"]
     names = ("kind", "thresholds", "rows", "distinct_tuples", "seconds", "peak_mb", "shards_seconds")
     exponents = report["growth_exponents"]
-    rows = max(line["rows"] for line in report["runs"])
+    rows = max(line["rows"] for line in report["lines"])
     return head, [
         [*(x[name] for name in names), exponents.get(f"{x['kind']}, {x['thresholds']}") if x["rows"] == rows else None]
         for x in report["lines"]
@@ -68,7 +68,7 @@ def model(report):
     head = ["rows", "columns", "members", "workers", "seconds", "model", "error"]
     names = ("rows", "features", "members", "workers", "seconds", "model_seconds")
     lines = []
-    for number, x in enumerate(line for line in report["runs"] if line["way"] == "loky"):
+    for number, x in enumerate(line for line in report["lines"] if line["way"] == "loky"):
         error = f"{100 * (x['model_seconds'] / x['seconds'] - 1):+.0f} %" if number > 2 else "(gave the constants)"
         lines.append([*(x[name] for name in names), error])
     return head, lines
