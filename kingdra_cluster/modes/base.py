@@ -64,7 +64,7 @@ def _extremes(X):
     return float(min(low for low, _ in found)), float(max(high for _, high in found))
 
 
-def predict_rows(classifier, X):
+def predict_rows(classifier, X, scale=1.0):
     """Return the class probabilities of every row; a row's answer never depends on its company.
 
     Parameters
@@ -72,6 +72,8 @@ def predict_rows(classifier, X):
     classifier : keras.Model
         Maps (rows, n_features) to (rows, n_clusters), or to what else is asked of every row.
     X : array or CSR matrix of shape (n, n_features)
+    scale : float, default=1.0
+        Divides X, for a network that does not do so itself.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def predict_rows(classifier, X):
     """
     answers, answer, size = None, forward(classifier, X.shape[1:]), rows_at_once(X.shape[1:], PREDICT_ROWS)
     for rows in chunks(X.shape[0], size):
-        block = dense_rows(X, rows)
+        block = dense_rows(X, rows, scale)
         missing = size - len(block)  # one shape for all blocks: one rounding for all rows
         padded = np.pad(block, [(0, missing)] + [(0, 0)] * (block.ndim - 1))
         found = keras.ops.convert_to_numpy(answer(padded))[: len(block)]

@@ -7,11 +7,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.cluster import KMeans
 
-from kingdra_cluster.batches import chunks, dense_rows
 from kingdra_cluster.checks import check_probabilities, check_row_labels
 from kingdra_cluster.clean_split import confidence_split, core_split
 from kingdra_cluster.exceptions import PseudoLabelWarning
-from kingdra_cluster.forward import forward, rows_at_once
+from kingdra_cluster.modes.base import predict_rows
 from kingdra_cluster.neighbors import nearest_neighbors, neighbor_votes
 from kingdra_cluster.validation import Real, check_number
 
@@ -69,11 +68,7 @@ def features_of(X, backbone, scale):
     """Return what the vote compares, (n, n_embedding): features of a backbone that is a model, or else X itself."""
     if not isinstance(backbone, keras.Model):
         return X if sparse.issparse(X) else X.reshape(X.shape[0], -1)
-    parts, answer = [], forward(backbone, X.shape[1:])
-    for rows in chunks(X.shape[0], rows_at_once(X.shape[1:], 256)):
-        block = dense_rows(X, rows, scale)
-        parts.append(np.asarray(answer(block)).reshape(len(block), -1))
-    return np.concatenate(parts)
+    return predict_rows(backbone, X, scale).reshape(X.shape[0], -1)
 
 
 def clean_rows(settings, start, embeddings=None, clean=None, pseudo_labels=None):
