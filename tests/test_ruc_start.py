@@ -1,5 +1,6 @@
 """Where RUC starts: the vote of the neighbours, on rows as they are."""
 
+import keras
 import numpy as np
 import pytest
 from scipy import sparse
@@ -34,6 +35,13 @@ def test_the_vote_on_the_rows_themselves_neither_copies_nor_fills_them(monkeypat
     assert clean_rows(RUC(3), np.eye(3)[np.arange(300) % 3], X).shape == (300,)
     images = np.zeros((5, 4, 4, 3), np.uint8)
     assert np.shares_memory(features_of(images, "resnet18", 255.0), images)
+
+
+def test_features_of_a_trained_backbone_are_those_of_the_scaled_rows():
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
+    backbone = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])
+    expected = keras.ops.convert_to_numpy(backbone(images.astype(np.float32) / 255)).reshape(5, -1)
+    np.testing.assert_allclose(features_of(images, backbone, 255.0), expected, atol=1e-5)
 
 
 def test_pseudo_labels_of_another_length_are_named():
