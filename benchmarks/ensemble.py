@@ -1,14 +1,14 @@
 """Speed and memory of an ensemble: members x workers, and a model of the time checked against other sizes.
 
-Random rows; a round without pseudo-labels of ladders d-1200-1200-10, batch 64, five epochs, one thread a member.  All
+Random rows; a round without pseudo-labels of ladders d-1200-1200-10, batch 64, one epoch, one thread a member.  All
 workloads run by turns, so that whatever else the machine does slows all; the first turn, which imports and compiles,
 does not count.  Seconds are the median over the turns; "speed-up" is the median of the ratios to one process within
 each turn; "cores" is the processor time of the trainings over the wall-clock time of the round: as many as workers is
 full, more would be threads that compete.  The bits of all ways must be the same.  The peak of the main process is of
 all its turns: it trains, too.
 
-The model is seconds = epochs ceil(members / workers) rows (a + b P(d)) c, with P = d h + h h + h K and c = 1 for one
-worker.  Its three constants come from three of the workloads; the others check it.
+The model is seconds = ceil(members / workers) rows (a + b P(d)) c, with P = d h + h h + h K and c = 1 for one worker.
+Its three constants come from three of the workloads; the others check it.
 
     python benchmarks/ensemble.py [--turns N] [--dask] [--smoke] [--output FILE.json]
 """
@@ -45,7 +45,6 @@ WORKLOADS = [  # rows, features, members, workers; the first three give the mode
     (8192, 784, 4, 2),
     (4096, 2000, 4, 2),
 ]
-EPOCHS = 5  # of a published round
 SMOKE = [(128, 8, 2, 1), (128, 16, 2, 1), (128, 8, 2, 2), (256, 8, 2, 2)]
 HEAD = ["rows", "features", "members", "workers", "seconds", "speed-up", "cores", "workers' peak MB", "model seconds"]
 
@@ -57,9 +56,9 @@ def train(mode, X, **options):
     return result, time.process_time() - began
 
 
-def run(mode, X, members, workers, epochs):
+def run(mode, X, members, workers):
     """Train a round; return wall-clock seconds, processor seconds, the workers' peak and the answers."""
-    options = {"source": None, "labelled": None, "epochs": epochs, "round_index": 0, "scale": 1.0, "threads": 1}
+    options = {"source": None, "labelled": None, "epochs": 1, "round_index": 0, "scale": 1.0, "threads": 1}
     with tempfile.TemporaryDirectory() as folder, workers:
         began = time.perf_counter()
         made = workers(
@@ -72,7 +71,7 @@ def run(mode, X, members, workers, epochs):
     return wall, sum(processor for _, processor in made), workers_peak_mb(results), answers
 
 
-def measure(workloads, hidden_units, turns, ways, epochs):
+def measure(workloads, hidden_units, turns, ways):
     """Return a dict a workload and way; ``ways`` maps a name to a function of the number of workers."""
     mode = LadderIM(10, hidden_units=hidden_units)
     lines, expected = {}, {}
@@ -83,7 +82,7 @@ def measure(workloads, hidden_units, turns, ways, epochs):
             for way, make_workers in ways.items():
                 if way == "dask" and n_workers == 1:
                     continue
-                wall, processor, peak, answers = run(mode, X, members, make_workers(n_workers), epochs)
+                wall, processor, peak, answers = run(mode, X, members, make_workers(n_workers))
                 if not np.array_equal(expected.setdefault(workload[:3], answers), answers):
                     raise AssertionError(f"{way}, {workload}: the bits differ from those of one process")
                 line = lines.setdefault((way, *workload), {"walls": [], "processors": [], "workers_peak_mb": 0.0})
@@ -100,17 +99,17 @@ def measure(workloads, hidden_units, turns, ways, epochs):
     return [dict(zip(names, key, strict=True)) | line for key, line in lines.items()]
 
 
-def add_model(lines, workloads, hidden_units, epochs):
+def add_model(lines, workloads, hidden_units):
     """Fit the model to the first three workloads, add what it says to every line, and return its constants."""
     first, wide, two = (next(x for x in lines if _key(x) == workload) for workload in workloads[:3])
     products = {line["features"]: _products(line["features"], hidden_units) for line in lines}
-    a_row = [line["seconds"] / (epochs * line["members"] * line["rows"]) for line in (first, wide)]
+    a_row = [line["seconds"] / (line["members"] * line["rows"]) for line in (first, wide)]
     b = (a_row[1] - a_row[0]) / (products[wide["features"]] - products[first["features"]])
     a = a_row[0] - b * products[first["features"]]
-    c = two["seconds"] / (epochs * math.ceil(two["members"] / two["workers"]) * two["rows"] * a_row[0])
+    c = two["seconds"] / (math.ceil(two["members"] / two["workers"]) * two["rows"] * a_row[0])
     for line in lines:
         waves = math.ceil(line["members"] / line["workers"])
-        line["model_seconds"] = epochs * waves * line["rows"] * (a + b * products[line["features"]])
+        line["model_seconds"] = waves * line["rows"] * (a + b * products[line["features"]])
         line["model_seconds"] *= c if line["workers"] > 1 else 1.0
     return {"seconds_a_row": a, "seconds_a_row_and_product": b, "slowdown_of_two_workers": c}
 
@@ -148,24 +147,18 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if not claim_threads(1):
         raise RuntimeError("TensorFlow already runs with more than one thread in this process")
-    workloads, hidden_units, epochs = (SMOKE, (8,), 1) if options.smoke else (WORKLOADS, (1200, 1200), EPOCHS)
+    workloads, hidden_units = (SMOKE, (8,)) if options.smoke else (WORKLOADS, (1200, 1200))
     with contextlib.ExitStack() as stack:
         ways = {"loky": lambda n_workers: member_workers(n_workers, 1)}
         if options.dask:
             ways["dask"] = stack.enter_context(dask_way(2))
-        lines = measure(workloads, hidden_units, options.turns or (1 if options.smoke else 3), ways, epochs)
-    model = add_model(lines, workloads, hidden_units, epochs)
+        lines = measure(workloads, hidden_units, options.turns or (1 if options.smoke else 3), ways)
+    model = add_model(lines, workloads, hidden_units)
     names = ("rows", "features", "members", "workers", "seconds", "speed_up", "cores", "workers_peak_mb")
     print_table(["way", *HEAD], [[x["way"], *(x[name] for name in names), x["model_seconds"]] for x in lines])
     print(f"peak of the main process: {peak_mb()} MB")
     print("model: " + ", ".join(f"{name} {value:.3g}" for name, value in model.items()))
-    report = {
-        "hidden_units": hidden_units,
-        "epochs": epochs,
-        "parent_peak_mb": peak_mb(),
-        "model": model,
-        "lines": lines,
-    }
+    report = {"hidden_units": hidden_units, "parent_peak_mb": peak_mb(), "model": model, "lines": lines}
     save_report(options.output, report)
 
 
