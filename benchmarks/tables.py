@@ -56,18 +56,6 @@ def graph(report):
     ]
 
 
-def neighbors(report):
-    """Return the search of nearest neighbours beside scikit-learn's."""
-    head = ["rows of", "metric", "rows", "seconds", "scikit-learn", "times ours", "peak MB", "growth exponent"]
-    rows = max(line["rows"] for line in report["lines"])
-    exponents = report["growth_exponents"]
-    return head, [
-        [x["kind"], x["metric"], x["rows"], x["seconds"]["blocks"], x["seconds"]["sklearn"], x["ratios"]["sklearn"]]
-        + [x["peak_mb"], exponents.get(f"{x['kind']}, {x['metric']}, blocks") if x["rows"] == rows else None]
-        for x in report["lines"]
-    ]
-
-
 def ensemble(report):
     """Return the table of members and workers."""
     head = ["where", "rows", "columns", "members", "workers", "seconds", "speed-up", "cores", "workers' peak MB"]
@@ -208,7 +196,6 @@ TABLES = {  # name: file of the report, table
     "parts": ("step", parts),
     "small_step": ("step_400", step),
     "graph": ("graph", graph),
-    "neighbors": ("neighbors", neighbors),
     "ensemble": ("ensemble", ensemble),
     "model": ("ensemble", model),
     "end_to_end": ("end_to_end", end_to_end),
